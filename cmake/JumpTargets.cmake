@@ -1,0 +1,85 @@
+# Small helpers of the top CMakeLists.txt.
+
+set(JUMP_PLUGIN_DIR "${CMAKE_BINARY_DIR}/plugins")
+
+# jump_glob(<variable> <pattern>...): the source files that match, looked up again at every build.
+function(jump_glob variable)
+    set(patterns ${ARGN})
+    list(TRANSFORM patterns PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
+    file(GLOB sources CONFIGURE_DEPENDS ${patterns})
+    set(${variable} ${sources} PARENT_SCOPE)
+endfunction()
+
+# jump_reuse_torch_header(<target>): compile with the shared precompiled torch headers. They are only valid for the flags
+# they were made with, hence the same OpenMP flag, -fPIC for programs too, and no <target>_EXPORTS definition.
+function(jump_reuse_torch_header target)
+    target_link_libraries(${target} PRIVATE LibTorch::LibTorch LibTorch::OpenMP)
+    set_target_properties(${target} PROPERTIES DEFINE_SYMBOL "")
+    get_target_property(type ${target} TYPE)
+    if(type STREQUAL "EXECUTABLE")
+        set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+        target_compile_options(${target} PRIVATE -fPIC)
+    endif()
+    target_precompile_headers(${target} REUSE_FROM TorchHeader)
+endfunction()
+
+# jump_install_library(<target> <folder>): install a library or extension module into a folder of the package. It must
+# find the libraries of its neighbours in site-packages wherever the environment lies, so every path is relative to the
+# file itself. The build tree keeps absolute paths, so tests run without installing.
+function(jump_install_library target folder)
+    set(up "..") # from the package folder to site-packages
+    set(ours "$ORIGIN/lib")
+    if(folder STREQUAL "lib")
+        set(up "../..")
+        set(ours "$ORIGIN")
+    elseif(folder STREQUAL "lib/plugins")
+        set(up "../../..")
+        set(ours "$ORIGIN/..")
+    endif()
+    set_target_properties(${target} PROPERTIES
+        INSTALL_RPATH "${ours};$ORIGIN/${up}/OpenMM.libs/lib;$ORIGIN/${up}/torch/lib")
+    target_link_options(${target} PRIVATE -Wl,--enable-new-dtags)
+    install(TARGETS ${target} LIBRARY DESTINATION ${folder})
+endfunction()
+
+# Links a test or benchmark against whatever of the project exists so far.
+function(jump_link_program target)
+    foreach(library OpenMMJump OpenMMJumpNetwork)
+        if(TARGET ${library})
+            target_link_libraries(${target} PRIVATE ${library})
+        endif()
+    endforeach()
+    target_link_libraries(${target} PRIVATE OpenMM::OpenMM NlohmannJson::NlohmannJson)
+    target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/network/include
+        ${CMAKE_SOURCE_DIR}/openmmapi/include ${CMAKE_SOURCE_DIR}/serialization/include
+        ${CMAKE_SOURCE_DIR}/platforms/reference/include)
+    target_compile_definitions(${target} PRIVATE JUMP_PLUGIN_DIR="${JUMP_PLUGIN_DIR}"
+        JUMP_OPENMM_PLUGIN_DIR="${OpenMM_LIBRARY_DIR}/plugins"
+        JUMP_TEST_DATA_DIR="${CMAKE_SOURCE_DIR}/tests/data" JUMP_MODEL_DIR="${CMAKE_SOURCE_DIR}/python/openmmjump/models")
+    jump_reuse_torch_header(${target})
+    foreach(plugin OpenMMJumpReference)
+        if(TARGET ${plugin})
+            add_dependencies(${target} ${plugin})
+        endif()
+    endforeach()
+endfunction()
+
+# jump_add_test(<source>): one GoogleTest program, one CTest entry. (An entry per case would load torch per case.)
+function(jump_add_test source)
+    cmake_path(GET source STEM name)
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE GTest::gtest_main)
+    jump_link_program(${name})
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_test(NAME ${name} COMMAND ${name})
+    # Spinning OpenMP threads would starve the other tests of a parallel run.
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive" TIMEOUT 900)
+endfunction()
+
+function(jump_add_benchmark source)
+    cmake_path(GET source STEM name)
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE benchmark::benchmark benchmark::benchmark_main)
+    jump_link_program(${name})
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/benchmarks)
+endfunction()

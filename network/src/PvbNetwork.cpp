@@ -1,0 +1,504 @@
+#include "openmmjump/network/PvbNetwork.h"
+#include "openmmjump/network/EquivariantAttention.h"
+#include <ATen/CPUGeneratorImpl.h>
+#include <cmath>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+
+using namespace JumpPlugin;
+using torch::Tensor;
+
+namespace {
+
+constexpr double Pi = 3.14159265358979323846;
+constexpr double NormEps = 1e-5; // LayerNorm and the heads' scale
+
+std::string shapeText(at::IntArrayRef shape) {
+    std::ostringstream text;
+    text << '(';
+    for (size_t axis = 0; axis < shape.size(); axis++)
+        text << (axis > 0 ? ", " : "") << shape[axis];
+    text << ')';
+    return text.str();
+}
+
+bool startsWith(const std::string& text, const std::string& start) {
+    return text.compare(0, start.size(), start) == 0;
+}
+
+bool endsWith(const std::string& text, const std::string& end) {
+    return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+void listTower(std::vector<PvbNetwork::TensorShape>& list, const std::string& prefix, const PvbConfig& config,
+               int64_t layers, int64_t nodeDim) {
+    const int64_t h = config.hiddenDim, r = config.rbfDim;
+    list.push_back({prefix + "atom_embedding.weight", {MoleculeBatch::NumAtomTypes, nodeDim}});
+    list.push_back({prefix + "block_embedding.weight", {MoleculeBatch::NumBlockTypes, nodeDim}});
+    list.push_back({prefix + "bond_embedding.weight", {2, r}});
+    list.push_back({prefix + "distance_expansion.means", {r}});
+    list.push_back({prefix + "distance_expansion.betas", {r}});
+    const std::string neighbor = prefix + "neighbor_embedding.";
+    list.push_back({neighbor + "embedding.weight", {MoleculeBatch::NumAtomTypes, h}});
+    list.push_back({neighbor + "distance_proj.weight", {h, 2 * r}});
+    list.push_back({neighbor + "distance_proj.bias", {h}});
+    list.push_back({neighbor + "combine.weight", {h, 2 * h}});
+    list.push_back({neighbor + "combine.bias", {h}});
+    for (int64_t layer = 0; layer < layers; layer++) {
+        const std::string name = prefix + "attention_layers." + std::to_string(layer) + ".";
+        list.push_back({name + "layernorm.weight", {h}});
+        list.push_back({name + "layernorm.bias", {h}});
+        for (const char* projection : {"q_proj", "k_proj", "v_proj", "o_proj"}) {
+            const int64_t width = projection[0] == 'q' || projection[0] == 'k' ? h : 3 * h;
+            list.push_back({name + projection + ".weight", {width, h}});
+            list.push_back({name + projection + ".bias", {width}});
+        }
+        list.push_back({name + "vec_proj.weight", {3 * h, h}});
+        list.push_back({name + "dk_proj.weight", {h, 2 * r}});
+        list.push_back({name + "dk_proj.bias", {h}});
+        list.push_back({name + "dv_proj.weight", {3 * h, 2 * r}});
+        list.push_back({name + "dv_proj.bias", {3 * h}});
+    }
+    list.push_back({prefix + "out_norm.weight", {h}});
+    list.push_back({prefix + "out_norm.bias", {h}});
+}
+
+void listHead(std::vector<PvbNetwork::TensorShape>& list, const std::string& prefix, const PvbConfig& config) {
+    const int64_t h = config.hiddenDim, f = config.ffnDim;
+    list.push_back({prefix + "linear_v.weight", {2 * h, h}});
+    list.push_back({prefix + "ffn_mlp.0.weight", {f, 2 * h}});
+    list.push_back({prefix + "ffn_mlp.0.bias", {f}});
+    list.push_back({prefix + "ffn_mlp.2.weight", {2 * h, f}});
+    list.push_back({prefix + "ffn_mlp.2.bias", {2 * h}});
+    list.push_back({prefix + "so3_norm.gamma", {}});
+}
+
+/** Published tensors that a network may do without. */
+std::vector<PvbNetwork::TensorShape> listOptional(const PvbConfig& config) {
+    std::vector<PvbNetwork::TensorShape> list;
+    if (config.encoder == PvbConfig::Encoder::Learned)
+        list.push_back({"W_vec_mu.weight", {1, config.hiddenDim}});
+    if (config.head != PvbConfig::Head::Drift)
+        listHead(list, "vel_ffn.", config);
+    return list;
+}
+
+/**
+ * Reorder the rows of a projection from (head, part, channel) to (part, head, channel): the published layout keeps the
+ * three parts inside each head.
+ */
+Tensor partsFirst(const Tensor& rows, int64_t heads) {
+    std::vector<int64_t> shape = {heads, 3, rows.size(0) / (3 * heads)};
+    if (rows.dim() == 2)
+        shape.push_back(rows.size(1));
+    return rows.view(shape).transpose(0, 1).reshape(rows.sizes());
+}
+
+/**
+ * Fold the bond embedding into a projection of the edge features: (out, 2R) weight and (out) bias become (out, R + 2),
+ * which acts on [rbf, 1 - bond, bond].
+ */
+Tensor foldBonds(const Tensor& weight, const Tensor& bias, const Tensor& bondEmbedding) {
+    const int64_t r = bondEmbedding.size(1);
+    Tensor table = torch::addmm(bias.unsqueeze(1), weight.narrow(1, r, r), bondEmbedding.t());
+    return torch::cat({weight.narrow(1, 0, r), table}, 1);
+}
+
+/**
+ * Lengths of vectors (N, 3, H) -> (N, H), with the gradient 0 where the length is 0.
+ */
+Tensor lengths(const Tensor& vectors) {
+    Tensor squared = vectors.square().sum(1);
+    Tensor positive = squared > 0;
+    return torch::where(positive, torch::where(positive, squared, 1).sqrt(), 0);
+}
+
+void record(TensorMap* trace, const std::string& name, const Tensor& value) {
+    if (trace != nullptr)
+        (*trace)[name] = value;
+}
+
+} // namespace
+
+/**
+ * Distances and directions of the pairs of a graph.
+ */
+struct PvbNetwork::Geometry {
+    Tensor distance, unit, cutoff; // (P), (P, 3), (P)
+};
+
+/**
+ * The tensors of the encoder or the decoder, merged for speed.
+ */
+struct PvbNetwork::Tower {
+    struct Layer {
+        Tensor normWeight, normBias;
+        Tensor nodeWeight, nodeBias; // (5H, H): q, k, s, m1, m2
+        Tensor filterWeight;         // (4H, R + 2): d_k, d_s, d_1, d_2
+        Tensor vectorWeight;         // (3H, H)
+        Tensor outWeight, outBias;   // (3H, H)
+    };
+    std::vector<Layer> layers;
+    Tensor means, betas;
+    Tensor distanceWeight;             // (H, R + 2)
+    Tensor combineWeight, combineBias; // (H, 2H)
+    Tensor normWeight, normBias;
+};
+
+class PvbNetwork::Context {
+public:
+    Context(const MoleculeBatch& batch, const Tensor& y0) : batch(batch), y0(y0) {}
+    const MoleculeBatch batch;
+    const Tensor y0;
+    Tower tower;
+    std::shared_ptr<const NeighborGraph> graph; // if it does not depend on the positions
+    Tensor embedding;                           // (N, H - 1): atom and block
+    Tensor neighborEmbedding;                   // (N, H)
+    Tensor reference;      // (N, H): contribution of Y0 to the first layer of crs_ffn, if graph is set
+    Tensor moleculeOfAtom; // (N) on the device of the network
+};
+
+PvbNetwork::PvbNetwork(const PvbConfig& config, const TensorMap& tensors) : config(config), tensors(tensors) {
+    config.validate();
+    auto check = [&](const TensorShape& expected) {
+        const Tensor& tensor = tensors.at(expected.first);
+        if (!tensor.defined() || tensor.sizes() != at::IntArrayRef(expected.second))
+            throw std::invalid_argument("PVB: the tensor " + expected.first + " has the shape " +
+                                        (tensor.defined() ? shapeText(tensor.sizes()) : "of nothing") +
+                                        ", but the config asks for " + shapeText(expected.second) + ".");
+        const Tensor& like = tensors.begin()->second;
+        if (!tensor.is_floating_point() || tensor.scalar_type() != like.scalar_type() ||
+            tensor.device() != like.device())
+            throw std::invalid_argument("PVB: the tensor " + expected.first +
+                                        " must have the same floating point type and device as " +
+                                        tensors.begin()->first + ".");
+    };
+    std::set<std::string> known;
+    for (const TensorShape& expected : listTensors(config)) {
+        if (tensors.count(expected.first) == 0)
+            throw std::invalid_argument("PVB: the tensor " + expected.first + " is missing.");
+        check(expected);
+        known.insert(expected.first);
+    }
+    size_t velocityTensors = 0;
+    for (const TensorShape& optional : listOptional(config))
+        if (tensors.count(optional.first) > 0) {
+            check(optional);
+            known.insert(optional.first);
+            velocityTensors += startsWith(optional.first, "vel_ffn.");
+        }
+    if (velocityTensors != 0 && velocityTensors != 6)
+        throw std::invalid_argument("PVB: some tensors of the velocity head vel_ffn are there and some are missing.");
+    for (const auto& tensor : tensors)
+        if (known.count(tensor.first) == 0)
+            throw std::invalid_argument("PVB: the tensor " + tensor.first +
+                                        " does not belong to a network of this config.");
+}
+
+std::vector<PvbNetwork::TensorShape> PvbNetwork::listTensors(const PvbConfig& config) {
+    std::vector<TensorShape> list;
+    if (config.encoder == PvbConfig::Encoder::Learned) {
+        listTower(list, "encoder.", config, config.encoderLayers, config.hiddenDim);
+        list.push_back({"W_vec_log_var.weight", {3, config.hiddenDim}});
+        list.push_back({"W_vec_log_var.bias", {3}});
+    }
+    listTower(list, "decoder.", config, config.layers, config.hiddenDim - 1);
+    list.push_back({"decoder.crs_ffn.layers.0.weight", {config.hiddenDim, 2 * config.hiddenDim}});
+    list.push_back({"decoder.crs_ffn.layers.0.bias", {config.hiddenDim}});
+    for (const char* layer : {"2", "4"}) {
+        list.push_back(
+            {std::string("decoder.crs_ffn.layers.") + layer + ".weight", {config.hiddenDim, config.hiddenDim}});
+        list.push_back({std::string("decoder.crs_ffn.layers.") + layer + ".bias", {config.hiddenDim}});
+    }
+    if (config.reference == PvbConfig::Reference::Vectors)
+        list.push_back({"decoder.reference_vectors.weight", {config.hiddenDim, 1}});
+    if (config.head == PvbConfig::Head::Drift)
+        listHead(list, "vel_ffn.", config);
+    listHead(list, "drf_ffn.", config);
+    return list;
+}
+
+TensorMap PvbNetwork::initialize(const PvbConfig& config, uint64_t seed) {
+    config.validate();
+    torch::NoGradGuard noGrad;
+    c10::InferenceMode noInferenceMode(false);
+    at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+    TensorMap result;
+    const double rc = config.cutoffUpper, r = static_cast<double>(config.rbfDim);
+    for (const auto& [name, shape] : listTensors(config)) {
+        Tensor tensor = torch::empty(shape, torch::kFloat32);
+        if (endsWith(name, "embedding.weight"))
+            tensor.normal_(0, 1, generator);
+        else if (endsWith(name, "distance_expansion.means"))
+            tensor = torch::linspace(std::exp(-rc), 1, config.rbfDim);
+        else if (endsWith(name, "distance_expansion.betas"))
+            tensor.fill_(std::pow(2 / r * (1 - std::exp(-rc)), -2));
+        else if (shape.size() == 2) {
+            const double fans = static_cast<double>(shape[0] + shape[1]);
+            if (startsWith(name, "vel_ffn.") || startsWith(name, "drf_ffn.") || startsWith(name, "W_vec"))
+                tensor.normal_(0, std::sqrt(2 / fans), generator);
+            else
+                tensor.uniform_(-std::sqrt(6 / fans), std::sqrt(6 / fans), generator);
+        } else
+            tensor.fill_(endsWith(name, "norm.weight") || endsWith(name, "gamma") ? 1 : 0);
+        result[name] = tensor;
+    }
+    return result;
+}
+
+Tensor PvbNetwork::convert(const MoleculeBatch& batch, const Tensor& positions, const char* name) const {
+    if (!positions.defined() || positions.dim() != 2 || positions.size(0) != batch.getNumAtoms() ||
+        positions.size(1) != 3)
+        throw std::invalid_argument(std::string("PVB: ") + name + " must have the shape (" +
+                                    std::to_string(batch.getNumAtoms()) + ", 3), but has " +
+                                    (positions.defined() ? shapeText(positions.sizes()) : "none") + ".");
+    return positions.to(options());
+}
+
+PvbNetwork::Tower PvbNetwork::makeTower(const std::string& prefix, int64_t layers) const {
+    Tower tower;
+    const Tensor& bond = get(prefix + "bond_embedding.weight");
+    for (int64_t index = 0; index < layers; index++) {
+        const std::string name = prefix + "attention_layers." + std::to_string(index) + ".";
+        Tower::Layer layer;
+        layer.normWeight = get(name + "layernorm.weight");
+        layer.normBias = get(name + "layernorm.bias");
+        layer.nodeWeight = torch::cat({get(name + "q_proj.weight"), get(name + "k_proj.weight"),
+                                       partsFirst(get(name + "v_proj.weight"), config.heads)});
+        layer.nodeBias = torch::cat({get(name + "q_proj.bias"), get(name + "k_proj.bias"),
+                                     partsFirst(get(name + "v_proj.bias"), config.heads)});
+        layer.filterWeight = foldBonds(
+            torch::cat({get(name + "dk_proj.weight"), partsFirst(get(name + "dv_proj.weight"), config.heads)}),
+            torch::cat({get(name + "dk_proj.bias"), partsFirst(get(name + "dv_proj.bias"), config.heads)}), bond);
+        layer.vectorWeight = get(name + "vec_proj.weight");
+        layer.outWeight = get(name + "o_proj.weight");
+        layer.outBias = get(name + "o_proj.bias");
+        tower.layers.push_back(layer);
+    }
+    tower.means = get(prefix + "distance_expansion.means");
+    tower.betas = get(prefix + "distance_expansion.betas");
+    const std::string neighbor = prefix + "neighbor_embedding.";
+    tower.distanceWeight =
+        foldBonds(get(neighbor + "distance_proj.weight"), get(neighbor + "distance_proj.bias"), bond);
+    tower.combineWeight = get(neighbor + "combine.weight");
+    tower.combineBias = get(neighbor + "combine.bias");
+    tower.normWeight = get(prefix + "out_norm.weight");
+    tower.normBias = get(prefix + "out_norm.bias");
+    return tower;
+}
+
+PvbNetwork::Geometry PvbNetwork::measure(const NeighborGraph& graph, const Tensor& positions) const {
+    Tensor pairs = graph.pairs.to(positions.device());
+    Tensor difference = positions.index_select(0, pairs.select(0, 1)) - positions.index_select(0, pairs.select(0, 0));
+    Tensor squared = difference.square().sum(1);
+    // Coincident atoms, and the self pair, have r = 0 and u = 0; their gradients are 0, not NaN.
+    Tensor apart = squared > 0;
+    Tensor safe = torch::where(apart, squared, 1).sqrt();
+    Geometry geometry;
+    geometry.distance = torch::where(apart, safe, 0);
+    geometry.unit = difference / safe.unsqueeze(1);
+    const double rc = config.cutoffUpper;
+    geometry.cutoff = torch::where(geometry.distance < rc, 0.5 * (torch::cos(geometry.distance * (Pi / rc)) + 1), 0);
+    return geometry;
+}
+
+/**
+ * [rbf(r), 1 - bond, bond] of every pair, (P, R + 2).
+ */
+Tensor PvbNetwork::edgeFeatures(const Tower& tower, const Geometry& geometry, const NeighborGraph& graph) const {
+    Tensor decay = torch::exp(geometry.distance * (-5 / config.cutoffUpper)).unsqueeze(1);
+    Tensor rbf = geometry.cutoff.unsqueeze(1) * torch::exp(-tower.betas * (decay - tower.means).square());
+    Tensor bond = graph.pairBond.to(rbf.options()).unsqueeze(1);
+    return torch::cat({rbf, 1 - bond, bond}, 1);
+}
+
+Tensor PvbNetwork::embedNeighbors(const Tower& tower, const NeighborGraph& graph, const Tensor& nodes,
+                                  const Tensor& neighborEmbedding, const Tensor& features, const Tensor& cutoff) const {
+    Tensor filters = torch::linear(features, tower.distanceWeight);
+    Tensor sum = fused && nodes.is_cpu() ? NeighborAggregation::fused(graph, neighborEmbedding, filters, cutoff)
+                                         : NeighborAggregation::composition(graph, neighborEmbedding, filters, cutoff);
+    return torch::linear(torch::cat({nodes, sum}, 1), tower.combineWeight, tower.combineBias);
+}
+
+PvbNetwork::Features PvbNetwork::runLayers(const Tower& tower, const NeighborGraph& graph, const Tensor& scalars,
+                                           const Tensor& vectors, const Tensor& features, const Geometry& geometry,
+                                           const std::string& prefix, TensorMap* trace) const {
+    const int64_t h = config.hiddenDim;
+    const bool useFused = fused && scalars.is_cpu();
+    Tensor x = scalars, v = vectors; // v stays undefined while it is 0
+    for (size_t index = 0; index < tower.layers.size(); index++) {
+        const Tower::Layer& layer = tower.layers[index];
+        Tensor y = torch::layer_norm(x, {h}, layer.normWeight, layer.normBias, NormEps);
+        Tensor nodes = torch::linear(y, layer.nodeWeight, layer.nodeBias);
+        Tensor filters = torch::linear(features, layer.filterWeight);
+        auto [scalarSum, vectorSum] =
+            useFused
+                ? EquivariantAttention::fused(graph, config.heads, nodes, v, filters, geometry.cutoff, geometry.unit)
+                : EquivariantAttention::composition(graph, config.heads, nodes, v, filters, geometry.cutoff,
+                                                    geometry.unit);
+        Tensor dx, dv;
+        if (v.defined()) {
+            std::vector<Tensor> o = torch::linear(scalarSum, layer.outWeight, layer.outBias).split(h, 1);
+            std::vector<Tensor> projected = torch::linear(v, layer.vectorWeight).split(h, 2);
+            Tensor dot = (projected[0] * projected[1]).sum(1);
+            dx = torch::addcmul(o[2], dot, o[1]);
+            dv = torch::addcmul(vectorSum, projected[2], o[0].unsqueeze(1));
+        } else {
+            dx = torch::linear(scalarSum, layer.outWeight.narrow(0, 2 * h, h), layer.outBias.narrow(0, 2 * h, h));
+            if (layer.vectorWeight
+                    .requires_grad()) // data-parallel training wants a gradient of every parameter, be it 0
+                dx = dx + 0 * layer.vectorWeight.select(0, 0).select(0, 0);
+            dv = vectorSum;
+        }
+        record(trace, prefix + "layer" + std::to_string(index) + ".dx", dx);
+        record(trace, prefix + "layer" + std::to_string(index) + ".dvec", dv);
+        x = x + dx;
+        v = v.defined() ? v + dv : dv;
+    }
+    Features result = {torch::layer_norm(x, {h}, tower.normWeight, tower.normBias, NormEps), v};
+    record(trace, prefix + "h", result.scalars);
+    record(trace, prefix + "vec", result.vectors);
+    return result;
+}
+
+PvbNetwork::Features PvbNetwork::encode(const MoleculeBatch& batch, const Tensor& x0, TensorMap* trace) const {
+    if (config.encoder == PvbConfig::Encoder::Fixed)
+        throw std::invalid_argument("PVB: this network has a fixed encoder variance and no encoder.");
+    Tensor x = convert(batch, x0, "x0");
+    auto graph = NeighborGraph::build(batch, x, config.kNeighbors);
+    Tower tower = makeTower("encoder.", config.encoderLayers);
+    Geometry geometry = measure(*graph, x);
+    Tensor features = edgeFeatures(tower, geometry, *graph);
+    Tensor atomType = batch.getAtomType().to(x.device()), blockType = batch.getBlockType().to(x.device());
+    Tensor nodes = torch::embedding(get("encoder.atom_embedding.weight"), atomType) +
+                   torch::embedding(get("encoder.block_embedding.weight"), blockType);
+    Tensor neighbors = torch::embedding(get("encoder.neighbor_embedding.embedding.weight"), atomType);
+    Tensor scalars = embedNeighbors(tower, *graph, nodes, neighbors, features, geometry.cutoff);
+    record(trace, "encoder.rbf.call0", features.narrow(1, 0, config.rbfDim).index_select(0, graph->edgePair));
+    record(trace, "encoder.neighbor_embedding.call0", scalars);
+    return runLayers(tower, *graph, scalars, Tensor(), features, geometry, "encoder.", trace);
+}
+
+Tensor PvbNetwork::logVariance(const MoleculeBatch& batch, const Tensor& x0) const {
+    if (config.encoder == PvbConfig::Encoder::Fixed) {
+        convert(batch, x0, "x0");
+        return torch::full({batch.getNumAtoms(), 3}, std::log(config.coordPriorVar), options());
+    }
+    return -torch::linear(encode(batch, x0).scalars, get("W_vec_log_var.weight"), get("W_vec_log_var.bias")).abs();
+}
+
+std::shared_ptr<const PvbNetwork::Context> PvbNetwork::prepare(const MoleculeBatch& batch, const Tensor& y0) const {
+    auto context = std::make_shared<Context>(batch, convert(batch, y0, "y0"));
+    const auto device = context->y0.device();
+    context->tower = makeTower("decoder.", config.layers);
+    Tensor atomType = batch.getAtomType().to(device), blockType = batch.getBlockType().to(device);
+    context->embedding = torch::embedding(get("decoder.atom_embedding.weight"), atomType) +
+                         torch::embedding(get("decoder.block_embedding.weight"), blockType);
+    context->neighborEmbedding = torch::embedding(get("decoder.neighbor_embedding.embedding.weight"), atomType);
+    context->moleculeOfAtom = batch.getMolecule().to(device);
+    if (batch.hasCompleteGraph(config.kNeighbors)) {
+        context->graph = NeighborGraph::build(batch, context->y0, config.kNeighbors);
+        context->reference = mixReference(*context, *context->graph, nullptr);
+    }
+    return context;
+}
+
+/**
+ * The part of crs_ffn's first layer that comes from Y0, its bias included: W [x0, xt] + b = (W_0 x0 + b) + W_t xt. The
+ * x0 branch runs on the edges of Y_t with the distances of Y0.
+ */
+Tensor PvbNetwork::mixReference(const Context& context, const NeighborGraph& graph, TensorMap* trace) const {
+    Geometry geometry = measure(graph, context.y0);
+    Tensor features = edgeFeatures(context.tower, geometry, graph);
+    Tensor nodes =
+        torch::cat({context.embedding, torch::zeros({context.embedding.size(0), 1}, context.embedding.options())}, 1);
+    Tensor x0 = embedNeighbors(context.tower, graph, nodes, context.neighborEmbedding, features, geometry.cutoff);
+    record(trace, "decoder.rbf.call0", features.narrow(1, 0, config.rbfDim).index_select(0, graph.edgePair));
+    record(trace, "decoder.neighbor_embedding.call0", x0);
+    return torch::linear(x0, get("decoder.crs_ffn.layers.0.weight").narrow(1, 0, config.hiddenDim),
+                         get("decoder.crs_ffn.layers.0.bias"));
+}
+
+/**
+ * The time as a column, (N, 1) or (1, 1).
+ */
+Tensor PvbNetwork::timePerAtom(const Context& context, const Tensor& t) const {
+    Tensor time = t.to(options());
+    if (time.numel() == 1)
+        return time.reshape({1, 1});
+    if (time.dim() != 1 || time.size(0) != context.batch.getNumMolecules())
+        throw std::invalid_argument("PVB: t must be one number, or one for each of the " +
+                                    std::to_string(context.batch.getNumMolecules()) + " molecules, but has the shape " +
+                                    shapeText(time.sizes()) + ".");
+    return time.index_select(0, context.moleculeOfAtom).unsqueeze(1);
+}
+
+PvbNetwork::Features PvbNetwork::decode(const Context& context, const Tensor& t, const Tensor& y,
+                                        TensorMap* trace) const {
+    Tensor positions = convert(context.batch, y, "yt");
+    auto graph =
+        context.graph != nullptr ? context.graph : NeighborGraph::build(context.batch, positions, config.kNeighbors);
+    Tensor reference =
+        context.reference.defined() && trace == nullptr ? context.reference : mixReference(context, *graph, trace);
+    Geometry geometry = measure(*graph, positions);
+    Tensor features = edgeFeatures(context.tower, geometry, *graph);
+    Tensor time = timePerAtom(context, t).expand({positions.size(0), 1});
+    Tensor nodes = torch::cat({context.embedding, time}, 1);
+    Tensor xt = embedNeighbors(context.tower, *graph, nodes, context.neighborEmbedding, features, geometry.cutoff);
+    record(trace, "decoder.rbf.call1", features.narrow(1, 0, config.rbfDim).index_select(0, graph->edgePair));
+    record(trace, "decoder.neighbor_embedding.call1", xt);
+    Tensor mixed = torch::addmm(
+        reference, xt, get("decoder.crs_ffn.layers.0.weight").narrow(1, config.hiddenDim, config.hiddenDim).t());
+    mixed =
+        torch::linear(torch::silu(mixed), get("decoder.crs_ffn.layers.2.weight"), get("decoder.crs_ffn.layers.2.bias"));
+    mixed =
+        torch::linear(torch::silu(mixed), get("decoder.crs_ffn.layers.4.weight"), get("decoder.crs_ffn.layers.4.bias"));
+    record(trace, "decoder.crs_ffn", mixed);
+    Tensor vectors; // as published, they start at 0
+    if (config.reference == PvbConfig::Reference::Vectors)
+        vectors = (context.y0 - positions).unsqueeze(2) * get("decoder.reference_vectors.weight").view({1, 1, -1});
+    return runLayers(context.tower, *graph, mixed, vectors, features, geometry, "decoder.", trace);
+}
+
+Tensor PvbNetwork::runHead(const std::string& prefix, const Features& features) const {
+    const int64_t h = config.hiddenDim;
+    Tensor scale = lengths(features.vectors).std(1, true, true) + NormEps;
+    Tensor normed = features.vectors * (get(prefix + "so3_norm.gamma") / scale).unsqueeze(2);
+    std::vector<Tensor> p = torch::linear(normed, get(prefix + "linear_v.weight")).split(h, 2);
+    Tensor length = lengths(p[0]);
+    Tensor hidden = torch::silu(torch::linear(torch::cat({features.scalars, length}, 1),
+                                              get(prefix + "ffn_mlp.0.weight"), get(prefix + "ffn_mlp.0.bias")));
+    // The first half of the gate is unused in the published network, too.
+    Tensor gate = torch::linear(hidden, get(prefix + "ffn_mlp.2.weight").narrow(0, h, h),
+                                get(prefix + "ffn_mlp.2.bias").narrow(0, h, h));
+    return torch::matmul(p[1], gate.unsqueeze(2)).squeeze(2);
+}
+
+Tensor PvbNetwork::toDrift(const Context& context, const Tensor& t, const Tensor& prediction) const {
+    if (config.head == PvbConfig::Head::Drift)
+        return prediction;
+    if (t.max().item<double>() >= 1)
+        throw std::invalid_argument("PVB: a network that predicts the end point has no drift at t = 1.");
+    Tensor remaining = 1 - timePerAtom(context, t);
+    return prediction / (config.head == PvbConfig::Head::Endpoint ? remaining : torch::sqrt(remaining));
+}
+
+Tensor PvbNetwork::prediction(const Context& context, const Tensor& t, const Tensor& y) const {
+    return runHead("drf_ffn.", decode(context, t, y));
+}
+
+Tensor PvbNetwork::drift(const Context& context, const Tensor& t, const Tensor& y) const {
+    return toDrift(context, t, prediction(context, t, y));
+}
+
+Tensor PvbNetwork::velocity(const Context& context, const Tensor& t, const Tensor& y) const {
+    if (!hasVelocity())
+        throw std::invalid_argument("PVB: this network has no velocity head.");
+    return runHead("vel_ffn.", decode(context, t, y));
+}
+
+PvbNetwork::Fields PvbNetwork::fields(const Context& context, const Tensor& t, const Tensor& y) const {
+    Features features = decode(context, t, y);
+    return {hasVelocity() ? runHead("vel_ffn.", features) : Tensor(), runHead("drf_ffn.", features)};
+}

@@ -1,0 +1,215 @@
+#ifndef OPENMMJUMP_JUMPINTEGRATOR_H_
+#define OPENMMJUMP_JUMPINTEGRATOR_H_
+
+#include <string>
+#include <vector>
+
+#include "GateSettings.h"
+#include "JumpModel.h"
+#include "JumpStatistics.h"
+#include "MolecularGraph.h"
+#include "internal/windowsExportJump.h"
+#include "openmm/CompoundIntegrator.h"
+#include "openmm/Kernel.h"
+
+namespace JumpPlugin {
+
+class JumpKernel;
+
+/**
+ * An Integrator that advances a System by learned, time-coarsened jumps.
+ *
+ * One step samples p(x_{t+tau} | x_t) with a JumpModel, places the riding atoms, tests the result, repairs it where
+ * needed, draws new velocities from the Maxwell-Boltzmann distribution and relaxes with molecular dynamics. The time
+ * advances by the model's lag time plus the relaxation time, the step count by one. A proposal that the gate refuses
+ * is drawn again, up to getMaxAttempts() times; then it is repaired by a bounded minimisation if the repair policy
+ * allows, or else the old state is restored bit for bit and the step is molecular dynamics only.
+ *
+ * The relaxation integrator is a LangevinMiddleIntegrator, or any Integrator the caller passes in:
+ *
+ *     JumpModel model("alanine-dipeptide.safetensors");
+ *     JumpIntegrator integrator(model, graph, 300.0, 1.0, 0.004);
+ *     Context context(system, integrator);
+ *     context.setPositions(positions);
+ *     integrator.step(1000);  // 1000 jumps
+ *
+ * All settings that shape a step are read when the Context is created, except the temperature, the number of
+ * relaxation steps, the attempts, the repair and the seed, which may be changed at any time (the seed takes effect
+ * when the Context is created or reinitialized).
+ */
+class OPENMM_EXPORT_JUMP JumpIntegrator : public OpenMM::CompoundIntegrator {
+public:
+    /** When a proposal is minimised before its relaxation. */
+    enum RepairPolicy {
+        /** Never: a proposal passes the gate or is refused. */
+        Never = 0,
+        /**
+         * Only if redrawing did not help, or if particles outside the graph may be in the way. Minimising a good
+         * proposal would quench it and cost more than the relaxation.
+         */
+        WhenNeeded = 1,
+        /** Always: every proposal is minimised; the energies come out too low. */
+        Always = 2
+    };
+
+    /**
+     * Create a JumpIntegrator that relaxes with Langevin dynamics (LangevinMiddleIntegrator).
+     *
+     * @param model          the transfer operator
+     * @param graph          what the model sees of the System
+     * @param temperature    temperature of the velocities and the relaxation, in K
+     * @param frictionCoeff  friction of the relaxation, in 1/ps
+     * @param stepSize       step size of the relaxation, in ps
+     */
+    JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature, double frictionCoeff,
+                   double stepSize);
+    /**
+     * Create a JumpIntegrator that relaxes with an Integrator of the caller's choice.
+     *
+     * @param model        the transfer operator
+     * @param graph        what the model sees of the System
+     * @param temperature  temperature of the velocities drawn after each jump, in K
+     * @param relaxation   made with `new`; the JumpIntegrator takes it over and deletes it
+     */
+    JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature,
+                   OpenMM::Integrator* relaxation);
+
+    /** The transfer operator. */
+    const JumpModel& getModel() const { return model; }
+    /** What the model sees of the System. */
+    const MolecularGraph& getMolecularGraph() const { return graph; }
+    /** The integrator that relaxes after each jump. */
+    OpenMM::Integrator& getRelaxationIntegrator() { return getIntegrator(0); }
+    /** The integrator that relaxes after each jump. */
+    const OpenMM::Integrator& getRelaxationIntegrator() const { return getIntegrator(0); }
+
+    /** Temperature of the velocities drawn after each jump, in K. */
+    double getTemperature() const { return temperature; }
+    /**
+     * Set the temperature of the velocities drawn after each jump, and of the relaxation if it is a
+     * LangevinMiddleIntegrator.
+     *
+     * @param temp  in K (above 0)
+     */
+    void setTemperature(double temp);
+    /** Lag time of one jump, in ps. It belongs to the model. */
+    double getLagTime() const { return model.getLagTime(); }
+    /** Number of steps of the relaxation integrator after each jump. */
+    int getRelaxationSteps() const { return relaxationSteps; }
+    /** Set the number of steps of the relaxation integrator after each jump (0 or more). */
+    void setRelaxationSteps(int steps);
+    /** Number of proposals that are drawn before a jump is repaired or given up. */
+    int getMaxAttempts() const { return maxAttempts; }
+    /** Set the number of proposals that are drawn before a jump is repaired or given up (1 or more). */
+    void setMaxAttempts(int attempts);
+    /** When a proposal is minimised before its relaxation. */
+    RepairPolicy getRepairPolicy() const { return repairPolicy; }
+    /** Set when a proposal is minimised before its relaxation. */
+    void setRepairPolicy(RepairPolicy policy);
+    /** Largest number of iterations of a repair. */
+    int getRepairIterations() const { return repairIterations; }
+    /** Set the largest number of iterations of a repair (1 or more). */
+    void setRepairIterations(int iterations);
+    /** Root-mean-square force at which a repair stops, in kJ/mol/nm. */
+    double getRepairTolerance() const { return repairTolerance; }
+    /** Set the root-mean-square force at which a repair stops, in kJ/mol/nm (above 0). */
+    void setRepairTolerance(double tolerance);
+    /** The tests a proposal must pass, with their thresholds. */
+    const GateSettings& getGateSettings() const { return gate; }
+    /** Set the tests a proposal must pass. Takes effect when the Context is created or reinitialized. */
+    void setGateSettings(const GateSettings& settings);
+    /** Times 0 = t_0 < ... < t_n = 1 of the sampler's steps; the model's own unless setTimeGrid() was called. */
+    const std::vector<double>& getTimeGrid() const;
+    /**
+     * Use another time grid than the model's. Takes effect when the Context is created or reinitialized.
+     *
+     * @param grid  strictly increasing from 0 to 1; empty for the model's own
+     */
+    void setTimeGrid(const std::vector<double>& grid);
+    /** Whether the network runs in double precision. */
+    bool getUseDoublePrecision() const { return doublePrecision; }
+    /** Set whether the network runs in double precision (default: single). */
+    void setUseDoublePrecision(bool use);
+    /** CPU threads of the network; 0 chooses: one for small molecules, torch's number for large ones. */
+    int getNetworkThreads() const { return networkThreads; }
+    /** Set the CPU threads of the network; 0 chooses. */
+    void setNetworkThreads(int threads);
+    /** Seed of the noise of jumps and velocities. */
+    int getRandomNumberSeed() const { return randomNumberSeed; }
+    /**
+     * Set the seed of the noise of jumps and velocities, and of the relaxation if it is a LangevinMiddleIntegrator.
+     * The same seed gives the same jump noise on every platform. 0 (the default) means a unique seed for each Context.
+     */
+    void setRandomNumberSeed(int seed);
+
+    /**
+     * The time one step stands for, in ps: lag time plus relaxation time. The relaxation integrator's own step size
+     * is getRelaxationIntegrator().getStepSize().
+     */
+    double getStepSize() const;
+    /**
+     * The step size of a JumpIntegrator follows from its model and its relaxation and cannot be set.
+     *
+     * @throws OpenMM::OpenMMException unless size is what getStepSize() returns
+     */
+    void setStepSize(double size);
+    /**
+     * Advance the simulation by jumps.
+     *
+     * @param steps  number of jumps
+     * @throws OpenMM::OpenMMException if the state the step starts from is not finite, or an error is raised by a
+     *         Force; the Context is then as it was before the failing step
+     */
+    void step(int steps);
+
+    /** Totals since the integrator was made or resetStatistics() was called. */
+    const JumpStatistics& getStatistics() const { return statistics; }
+    /** Set all totals to zero. */
+    void resetStatistics() { statistics = JumpStatistics(); }
+    /** What happened in the last step. */
+    const JumpRecord& getLastJump() const { return lastJump; }
+    /** Number of jumps made or tried in the life of the state; the counter of the noise. Saved in checkpoints. */
+    long long getJumpNumber() const { return jumpNumber; }
+
+protected:
+    void initialize(OpenMM::ContextImpl& context);
+    void cleanup();
+    std::vector<std::string> getKernelNames();
+    void createCheckpoint(std::ostream& stream) const;
+    void loadCheckpoint(std::istream& stream);
+    void serializeParameters(OpenMM::SerializationNode& node) const;
+    void deserializeParameters(const OpenMM::SerializationNode& node);
+
+private:
+    void stepOnce();
+    void advance(JumpRecord& record);
+    bool jump(JumpRecord& record);
+    RefusalCause draw(JumpRecord& record);
+    RefusalCause testEnergy(double energy, const JumpRecord& record) const;
+    bool repair(JumpRecord& record);
+    bool relax(JumpRecord& record);
+    RefusalCause refuse(JumpRecord& record, RefusalCause cause);
+    double computeEnergy(JumpRecord& record);
+    JumpKernel& jumpKernel();
+
+    JumpModel model;
+    MolecularGraph graph;
+    double temperature, repairTolerance;
+    int relaxationSteps, maxAttempts, repairIterations, networkThreads, randomNumberSeed;
+    RepairPolicy repairPolicy;
+    bool doublePrecision;
+    GateSettings gate;
+    std::vector<double> timeGrid;
+    // State of the running simulation.
+    OpenMM::Kernel kernel;
+    long long jumpNumber;
+    unsigned int noiseSeed;   // randomNumberSeed, or the unique seed drawn for it
+    double maxEnergyIncrease; // kJ/mol
+    bool hasEnvironment;      // whether particles outside the graph may be in the way of a jump
+    JumpStatistics statistics;
+    JumpRecord lastJump;
+};
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_JUMPINTEGRATOR_H_

@@ -1,0 +1,72 @@
+#ifndef OPENMMJUMP_JUMPKERNELS_H_
+#define OPENMMJUMP_JUMPKERNELS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "RefusalCause.h"
+#include "openmm/KernelImpl.h"
+#include "openmm/Platform.h"
+#include "openmm/System.h"
+#include "openmm/internal/ContextImpl.h"
+
+namespace JumpPlugin {
+
+class JumpIntegrator;
+
+/**
+ * The parts of a JumpIntegrator's step that touch positions and velocities, one method per stage, in the order in
+ * which the integrator calls them. Energies, minimisation and dynamics are OpenMM's own.
+ */
+class JumpKernel : public OpenMM::KernelImpl {
+public:
+    static std::string Name() { return "Jump"; }
+    JumpKernel(const std::string& name, const OpenMM::Platform& platform) : OpenMM::KernelImpl(name, platform) {}
+    /**
+     * Initialize the kernel.
+     *
+     * @param system      the System the jumps act on
+     * @param integrator  the integrator this kernel belongs to
+     */
+    virtual void initialize(const OpenMM::System& system, const JumpIntegrator& integrator) = 0;
+    /** Keep the positions and velocities, so that restoreState() can bring them back bit for bit. */
+    virtual void storeState(OpenMM::ContextImpl& context) = 0;
+    /** Bring back what storeState() kept. */
+    virtual void restoreState(OpenMM::ContextImpl& context) = 0;
+    /**
+     * Sample a proposal from the stored positions. The Context is not changed.
+     *
+     * @param seed     seed of the noise
+     * @param jump     number of the jump
+     * @param attempt  number of the attempt within the jump
+     */
+    virtual void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt) = 0;
+    /**
+     * Restore what the model does not preserve, place the riding atoms and test the geometry. The Context is not
+     * changed.
+     *
+     * @return why the geometry refuses the proposal, or None
+     */
+    virtual RefusalCause place(OpenMM::ContextImpl& context) = 0;
+    /** Test the geometry of the Context's current positions, for instance after a repair. */
+    virtual RefusalCause checkGeometry(OpenMM::ContextImpl& context) = 0;
+    /**
+     * Make the placed proposal the positions of the Context; constraints and virtual sites are brought in line.
+     *
+     * @param tolerance  relative tolerance of the constraints
+     */
+    virtual void apply(OpenMM::ContextImpl& context, double tolerance) = 0;
+    /**
+     * Draw all velocities from the Maxwell-Boltzmann distribution, with the velocity constraints.
+     *
+     * @param temperature  in K
+     * @param tolerance    relative tolerance of the constraints
+     * @param seed, jump   the noise, as in propose()
+     */
+    virtual void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,
+                                uint64_t jump) = 0;
+};
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_JUMPKERNELS_H_

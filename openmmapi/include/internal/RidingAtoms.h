@@ -1,0 +1,45 @@
+#ifndef OPENMMJUMP_RIDINGATOMS_H_
+#define OPENMMJUMP_RIDINGATOMS_H_
+
+#include <vector>
+
+#include "../MolecularGraph.h"
+#include "openmm/Vec3.h"
+
+namespace JumpPlugin {
+
+/**
+ * Moves the riding atoms of a graph along with its model atoms.
+ *
+ * A rider is turned rigidly about its parent by the rotation that takes the parent's old local frame (see
+ * MolecularGraph::FrameType) to the new one. So its distance to the parent and the distances between riders of one
+ * parent are kept exactly, and as the rotation depends on model atoms only, the map of all coordinates preserves
+ * volume whenever the map of the model atoms does.
+ *
+ * A frame that is undefined in the old or the new conformation (atoms on one line or on top of each other) falls back
+ * to the next simpler one: Bisector and Axis to Direction, Direction to Translation. Both conformations are asked, so
+ * that the way back undoes the way there.
+ */
+class OPENMM_EXPORT_JUMP RidingAtoms {
+public:
+    explicit RidingAtoms(const MolecularGraph& graph);
+    /**
+     * Move all riding atoms.
+     *
+     * @param oldAtoms  old positions of the model atoms, in nm, molecules whole
+     * @param newAtoms  new positions of the model atoms, in nm
+     * @param riders    positions of the riding atoms in the order of the graph, in nm: old on entry, each in the same
+     *                  periodic image as its parent; new on return
+     * @throws OpenMM::OpenMMException if an array has the wrong length
+     */
+    void place(const std::vector<OpenMM::Vec3>& oldAtoms, const std::vector<OpenMM::Vec3>& newAtoms,
+               std::vector<OpenMM::Vec3>& riders) const;
+
+private:
+    int numAtoms;
+    std::vector<MolecularGraph::RidingAtom> riding;
+};
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_RIDINGATOMS_H_

@@ -1,0 +1,59 @@
+#ifndef OPENMMJUMP_WHOLEMOLECULES_H_
+#define OPENMMJUMP_WHOLEMOLECULES_H_
+
+#include <vector>
+
+#include "../MolecularGraph.h"
+#include "openmm/Vec3.h"
+
+namespace JumpPlugin {
+
+/** Positions of a graph's atoms with whole molecules, and how they were shifted to get there. All in nm. */
+struct WholePositions {
+    std::vector<OpenMM::Vec3> atoms;        ///< model atoms
+    std::vector<OpenMM::Vec3> riders;       ///< riding atoms, each beside its parent
+    std::vector<OpenMM::Vec3> atomOffsets;  ///< what was added to the System's positions of the model atoms
+    std::vector<OpenMM::Vec3> riderOffsets; ///< what was added to the System's positions of the riding atoms
+};
+
+/**
+ * Reads the atoms of a graph from the positions of a System as if there were no periodic box.
+ *
+ * Each molecule is put together along its bonds, each riding atom beside its parent. The first molecule keeps the
+ * image of its first atom; the others follow one by one, always the one that is nearest to what is already there, in
+ * its nearest image. The box may be triclinic, in OpenMM's reduced form.
+ */
+class OPENMM_EXPORT_JUMP WholeMolecules {
+public:
+    explicit WholeMolecules(const MolecularGraph& graph);
+    /**
+     * Read the atoms of the graph. Without a box the positions are taken as they are.
+     *
+     * @param positions  positions of all particles of the System, in nm
+     * @param box        the three periodic box vectors, in nm, or nullptr if the System is not periodic
+     */
+    WholePositions read(const std::vector<OpenMM::Vec3>& positions, const OpenMM::Vec3* box) const;
+    /**
+     * Write the atoms of the graph back, each in the image it was read from. Other particles are left as they are.
+     *
+     * @param whole      new `atoms` and `riders`, with the offsets read() returned
+     * @param positions  positions of all particles of the System, in nm
+     */
+    void write(const WholePositions& whole, std::vector<OpenMM::Vec3>& positions) const;
+
+private:
+    void joinBonds(WholePositions& whole, const OpenMM::Vec3* box) const;
+    void joinMolecules(WholePositions& whole, const OpenMM::Vec3* box) const;
+    void joinRiders(WholePositions& whole, const OpenMM::Vec3* box) const;
+    /** An atom and the bonded atom that was placed before it. */
+    struct Link {
+        int atom, placed;
+    };
+    std::vector<int> atomParticles, riderParticles, riderParents;
+    std::vector<Link> links;                 // in an order that grows each molecule from its first atom
+    std::vector<std::vector<int>> molecules; // model atoms of each molecule
+};
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_WHOLEMOLECULES_H_

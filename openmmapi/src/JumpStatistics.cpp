@@ -1,0 +1,61 @@
+#include "JumpStatistics.h"
+
+#include <cstdio>
+
+using namespace std;
+
+namespace JumpPlugin {
+
+const char* getName(RefusalCause cause) {
+    static const char* names[] = {"none", "not_finite", "broken_bond", "clash", "inverted_stereocenter", "energy"};
+    return names[(int)cause];
+}
+
+const char* getName(JumpStage stage) {
+    static const char* names[] = {"network", "placement", "energy", "repair", "relaxation"};
+    return names[(int)stage];
+}
+
+void JumpStatistics::addStep(const JumpRecord& record) {
+    steps++;
+    accepted += record.accepted;
+    repaired += record.repaired && record.accepted;
+    attempts += record.attempts;
+    for (int i = 0; i < NumRefusalCauses; i++)
+        refusals[i] += record.refusals[i];
+    for (int i = 0; i < NumJumpStages; i++)
+        seconds[i] += record.seconds[i];
+}
+
+long long JumpStatistics::getRefusals(RefusalCause cause) const {
+    return refusals[(int)cause];
+}
+
+double JumpStatistics::getSeconds(JumpStage stage) const {
+    return seconds[(int)stage];
+}
+
+double JumpStatistics::getRedrawFraction() const {
+    long long refused = 0;
+    for (long long count : refusals)
+        refused += count;
+    return attempts == 0 ? 0.0 : (double)refused / attempts;
+}
+
+string JumpStatistics::toString() const {
+    char line[160];
+    snprintf(line, sizeof(line), "%lld steps, %lld jumps accepted, %lld proposals drawn, %lld repaired\n", steps,
+             accepted, attempts, repaired);
+    string text = line;
+    for (int i = 1; i < NumRefusalCauses; i++) {
+        snprintf(line, sizeof(line), "  refused, %-22s %8lld\n", getName((RefusalCause)i), refusals[i]);
+        text += line;
+    }
+    for (int i = 0; i < NumJumpStages; i++) {
+        snprintf(line, sizeof(line), "  %-12s %10.3f s\n", getName((JumpStage)i), seconds[i]);
+        text += line;
+    }
+    return text;
+}
+
+} // namespace JumpPlugin

@@ -1,0 +1,54 @@
+#ifndef OPENMMJUMP_REFERENCEJUMPKERNEL_H_
+#define OPENMMJUMP_REFERENCEJUMPKERNEL_H_
+
+#include <memory>
+#include <vector>
+
+#include "JumpKernels.h"
+#include "internal/GeometryGate.h"
+#include "internal/Proposer.h"
+#include "internal/RidingAtoms.h"
+#include "internal/WholeMolecules.h"
+#include "openmm/Vec3.h"
+
+namespace JumpPlugin {
+
+/**
+ * The jump on the host, in double precision.
+ *
+ * It reaches positions and velocities only through the ContextImpl, so it serves every Platform: natively on Reference
+ * and CPU, and with a few copies of the positions per jump on a device.
+ */
+class ReferenceJumpKernel : public JumpKernel {
+public:
+    ReferenceJumpKernel(const std::string& name, const OpenMM::Platform& platform) : JumpKernel(name, platform) {}
+    void initialize(const OpenMM::System& system, const JumpIntegrator& integrator);
+    void storeState(OpenMM::ContextImpl& context);
+    void restoreState(OpenMM::ContextImpl& context);
+    void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt);
+    RefusalCause place(OpenMM::ContextImpl& context);
+    RefusalCause checkGeometry(OpenMM::ContextImpl& context);
+    void apply(OpenMM::ContextImpl& context, double tolerance);
+    void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,
+                        uint64_t jump);
+
+private:
+    WholePositions readWhole(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& positions) const;
+    void restoreRigidMotion();
+
+    bool preservesOrientation = false, preservesCenterOfMass = false;
+    std::vector<double> masses;  // of all particles, Da
+    std::vector<double> weights; // of the model atoms, each with what rides on it, Da
+    std::unique_ptr<Proposer> proposer;
+    std::unique_ptr<RidingAtoms> ridingAtoms;
+    std::unique_ptr<GeometryGate> gate;
+    std::unique_ptr<WholeMolecules> wholeMolecules;
+    std::vector<OpenMM::Vec3> storedPositions, storedVelocities; // of all particles
+    WholePositions old;                                          // the stored positions, molecules whole
+    std::vector<OpenMM::Vec3> newAtoms;                          // proposed positions of the model atoms
+    std::vector<OpenMM::Vec3> proposal;                          // proposed positions of all particles
+};
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_REFERENCEJUMPKERNEL_H_

@@ -1,0 +1,126 @@
+#include "ReferenceJumpKernel.h"
+
+#include <cmath>
+
+#include "JumpIntegrator.h"
+#include "internal/Superposition.h"
+#include "openmmjump/network/Philox.h"
+
+using namespace OpenMM;
+using namespace std;
+
+namespace JumpPlugin {
+
+namespace {
+
+constexpr double BOLTZ = 8.31446261815324e-3; // kJ/mol/K
+
+/** Place of the sampler step in the counter of the noise; no sampler has that many steps. */
+constexpr uint32_t VelocityStream = 0xFFFFFFFFu;
+
+Vec3 computeCenter(const vector<Vec3>& positions, const vector<double>& weights) {
+    Vec3 sum;
+    double total = 0;
+    for (size_t i = 0; i < positions.size(); i++) {
+        sum += positions[i] * weights[i];
+        total += weights[i];
+    }
+    return sum / total;
+}
+
+} // namespace
+
+void ReferenceJumpKernel::initialize(const System& system, const JumpIntegrator& integrator) {
+    const MolecularGraph& graph = integrator.getMolecularGraph();
+    for (int i = 0; i < system.getNumParticles(); i++)
+        masses.push_back(system.getParticleMass(i));
+    for (int i = 0; i < graph.getNumAtoms(); i++)
+        weights.push_back(masses[graph.getAtom(i).particle]);
+    for (int i = 0; i < graph.getNumRidingAtoms(); i++)
+        weights[graph.getRidingAtom(i).parent] += masses[graph.getRidingAtom(i).particle];
+    preservesOrientation = integrator.getModel().getPreservesOrientation();
+    preservesCenterOfMass = integrator.getModel().getPreservesCenterOfMass();
+    proposer = make_unique<Proposer>(integrator);
+    ridingAtoms = make_unique<RidingAtoms>(graph);
+    gate = make_unique<GeometryGate>(graph, integrator.getGateSettings());
+    wholeMolecules = make_unique<WholeMolecules>(graph);
+}
+
+WholePositions ReferenceJumpKernel::readWhole(ContextImpl& context, const vector<Vec3>& positions) const {
+    if (!context.getSystem().usesPeriodicBoundaryConditions())
+        return wholeMolecules->read(positions, nullptr);
+    Vec3 box[3];
+    context.getPeriodicBoxVectors(box[0], box[1], box[2]);
+    return wholeMolecules->read(positions, box);
+}
+
+void ReferenceJumpKernel::storeState(ContextImpl& context) {
+    context.getPositions(storedPositions);
+    context.getVelocities(storedVelocities);
+    old = readWhole(context, storedPositions);
+}
+
+void ReferenceJumpKernel::restoreState(ContextImpl& context) {
+    context.setPositions(storedPositions);
+    context.setVelocities(storedVelocities);
+}
+
+void ReferenceJumpKernel::propose(ContextImpl&, uint64_t seed, uint64_t jump, int attempt) {
+    newAtoms = proposer->propose(old.atoms, seed, jump, attempt);
+}
+
+RefusalCause ReferenceJumpKernel::place(ContextImpl&) {
+    if (!gate->isFinite(newAtoms))
+        return RefusalCause::NotFinite;
+    restoreRigidMotion();
+    WholePositions moved = old;
+    moved.atoms = newAtoms;
+    ridingAtoms->place(old.atoms, newAtoms, moved.riders);
+    proposal = storedPositions;
+    wholeMolecules->write(moved, proposal);
+    return gate->check(newAtoms, old.atoms);
+}
+
+void ReferenceJumpKernel::restoreRigidMotion() {
+    if (!preservesOrientation && !preservesCenterOfMass)
+        Superposition(newAtoms, old.atoms, weights).apply(newAtoms);
+    else if (!preservesCenterOfMass) {
+        const Vec3 shift = computeCenter(old.atoms, weights) - computeCenter(newAtoms, weights);
+        for (Vec3& position : newAtoms)
+            position += shift;
+    } else if (!preservesOrientation) {
+        const Superposition motion(newAtoms, old.atoms, weights);
+        const Vec3 center = computeCenter(newAtoms, weights);
+        for (Vec3& position : newAtoms)
+            position = center + motion.rotate(position - center);
+    }
+}
+
+RefusalCause ReferenceJumpKernel::checkGeometry(ContextImpl& context) {
+    vector<Vec3> positions;
+    context.getPositions(positions);
+    return gate->check(readWhole(context, positions).atoms, old.atoms);
+}
+
+void ReferenceJumpKernel::apply(ContextImpl& context, double tolerance) {
+    context.setPositions(proposal);
+    context.applyConstraints(tolerance);
+    context.computeVirtualSites();
+}
+
+void ReferenceJumpKernel::drawVelocities(ContextImpl& context, double temperature, double tolerance, uint64_t seed,
+                                         uint64_t jump) {
+    vector<Vec3> velocities(masses.size());
+    for (size_t i = 0; i < masses.size(); i++) {
+        if (masses[i] == 0)
+            continue;
+        const double deviation = sqrt(BOLTZ * temperature / masses[i]); // Maxwell-Boltzmann, nm/ps
+        const auto noise = Philox::normals({uint32_t(i), VelocityStream, uint32_t(jump), uint32_t(jump >> 32)},
+                                           {uint32_t(seed), uint32_t(seed >> 32)});
+        velocities[i] = Vec3(noise[0], noise[1], noise[2]) * deviation;
+    }
+    context.setVelocities(velocities);
+    context.applyVelocityConstraints(tolerance);
+}
+
+} // namespace JumpPlugin

@@ -1,0 +1,2 @@
+#define JUMP_TEST_PLATFORM "CPU"
+#include "TestJumpIntegrator.h"

@@ -1,0 +1,2 @@
+#define JUMP_TEST_PLATFORM "Reference"
+#include "TestJumpIntegrator.h"

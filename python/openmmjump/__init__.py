@@ -1,0 +1,29 @@
+"""OpenMM-Jump: learned transfer operators as OpenMM integrators.
+
+Importing this package loads the plugin libraries, so `JumpIntegrator` works on every platform OpenMM has loaded;
+`import openmm` alone never does. The CPU OpenCL runtime is made ready too, if it is installed. If a library can't be
+loaded the import still succeeds, so that `openmm-jump diagnose` can say why; the first use of a class that is missing
+raises ImportError with the reason.
+"""
+
+from openmmjump import _loading, cpu_opencl
+
+try:
+    from openmmjump._build_info import VERSION as __version__
+except ImportError:  # the source tree, not an installed package
+    __version__ = "unknown"
+
+cpu_opencl.enable()  # before the plugins: they register with the platforms that are there
+_loading.load()
+
+if _loading.api is not None:
+    from openmmjump.api import GateSettings, JumpIntegrator, JumpModel, JumpRecord, JumpStatistics, MolecularGraph
+
+__all__ = ["GateSettings", "JumpIntegrator", "JumpModel", "JumpRecord", "JumpStatistics", "MolecularGraph"]
+
+
+def __getattr__(name: str):
+    """Say why a class is missing instead of only that it is."""
+    if name in __all__:
+        raise ImportError(f"openmmjump.{name} is not available: {_loading.explain()}")
+    raise AttributeError(f"module 'openmmjump' has no attribute {name!r}")

@@ -1,0 +1,202 @@
+"""PVB (Pretrained Variational Bridge, arXiv 2602.07588) as a torch module around the C++ network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from openmmjump import _network
+from openmmjump.network.atoms import Atoms
+
+NoiseStream = _network.NoiseStream
+
+Guidance = Callable[[Tensor, float], Tensor]
+Config = Mapping[str, float | int | str]
+
+
+def uniform_grid(steps: int) -> list[float]:
+    """Times 0 ... 1 of equal steps, the published grid."""
+    return _network.uniform_grid(steps)
+
+
+def dense_grid(steps: int) -> list[float]:
+    """Times 0 ... 1 that are dense at both ends: t = (1 - (1 - u)^2)^2 at equal steps of u."""
+    return _network.dense_grid(steps)
+
+
+class PVB(nn.Module):
+    """The encoder, decoder and heads of PVB; everything but the parameters lives in C++.
+
+    The parameters are the given tensors, under their published names, so `state_dict()` is what a model file holds.
+    Positions are (N, 3) in Angstrom in any floating point type; results have the type of the parameters. All methods are
+    differentiable, except `jump`.
+
+    Args:
+        config: hidden_dim, ffn_dim, rbf_dim, heads, layers, encoder_layers, k_neighbors, cutoff_lower, cutoff_upper, sigma,
+            coord_prior_var and order (1 or 2), and the words head ("drift", as published, "endpoint" or "scaled"), encoder
+            ("learned" or "fixed"), reference ("distances" or "vectors") and step_noise ("euler" or "bridge"). What is absent has the published value.
+        tensors: parameters by name.
+
+    Raises:
+        ValueError: naming the setting or the tensor that is wrong.
+    """
+
+    def __init__(self, config: Config, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.config: dict[str, float | int | str] = _full_config(config)
+        for name, tensor in tensors.items():
+            parameter = tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor.detach())
+            _register(self, name, parameter)
+        self._handle: tuple[tuple[int, ...], _network.PvbNetwork] | None = None
+        self._fused = True
+        self.native()  # validates names and shapes
+
+    @classmethod
+    def initialize(cls, config: Config, seed: int = 0) -> PVB:
+        """A network with fresh random parameters, as published: embeddings N(0, 1), weights Xavier, biases 0."""
+        return cls(config, _network.initialize(dict(config), seed))
+
+    @staticmethod
+    def tensor_shapes(config: Config) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the parameters that a network of this config needs."""
+        return {name: tuple(shape) for name, shape in _network.list_tensors(dict(config))}
+
+    @property
+    def fused(self) -> bool:
+        """Whether attention is one fused operation (default, on the CPU) or a composition of plain ones, slower."""
+        return self._fused
+
+    @fused.setter
+    def fused(self, use: bool) -> None:
+        self._fused = use
+        self.native().fused = use
+
+    @property
+    def has_velocity(self) -> bool:
+        """Whether there is a velocity head."""
+        return self.native().has_velocity
+
+    def native(self) -> _network.PvbNetwork:
+        """The C++ network on the present parameters; made anew when a parameter was replaced by another object."""
+        parameters = dict(self.named_parameters())
+        # .to(), optimizers and load_state_dict() change a parameter in place, and C++ sees it; a replaced object it doesn't.
+        key = tuple(id(p) for p in parameters.values())
+        if self._handle is None or self._handle[0] != key:
+            network = _network.PvbNetwork(self.config, parameters)
+            network.fused = self._fused
+            self._handle = (key, network)
+        return self._handle[1]
+
+    def log_variance(self, atoms: Atoms, x0: Tensor) -> Tensor:
+        """Logarithm of the variance (A^2) of the bridge's starting point around x0, (N, 3)."""
+        return self.native().log_variance(atoms._batch, x0)
+
+    def drift(self, atoms: Atoms, t: float | Tensor, y0: Tensor, yt: Tensor) -> Tensor:
+        """Drift (A) at time t and point yt of the bridge that started at y0, (N, 3). t may be (M), one for each molecule."""
+        return self.native().drift(atoms._batch, t, y0, yt)
+
+    def velocity(self, atoms: Atoms, t: float | Tensor, y0: Tensor, yt: Tensor) -> Tensor:
+        """Velocity (A) of the probability flow at time t and point yt, (N, 3)."""
+        return self.native().velocity(atoms._batch, t, y0, yt)
+
+    def fields(self, atoms: Atoms, t: float | Tensor, y0: Tensor, yt: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Velocity (if there is such a head) and the other head's prediction, from one pass: the drift, or the
+        displacement Y1 - Y_t of an endpoint network."""
+        return self.native().fields(atoms._batch, t, y0, yt)
+
+    def jump(
+        self,
+        atoms: Atoms,
+        x0: Tensor,
+        encoder_noise: Tensor | Sequence[NoiseStream],
+        sde_noise: Tensor | None = None,
+        time_grid: Sequence[float] | None = None,
+        *,
+        ode: bool = False,
+        guidance: Guidance | None = None,
+        all_states: bool = True,
+    ) -> Tensor:
+        """One jump of the sampler.
+
+        Args:
+            x0: (N, 3) present conformation in A.
+            encoder_noise: (N, 3) standard normal numbers; or noise streams, one for each replica of the batch, which
+                then give all the noise.
+            sde_noise: (steps - 1, N, 3) standard normal numbers.
+            time_grid: the steps + 1 times from 0 to 1; default: equal steps, as many as sde_noise is for (else 10).
+            ode: follow the velocity without noise instead of the drift.
+            guidance: function of (Y_t, t) giving a force (N, 3) in A to add to the drift.
+            all_states: return every point, (steps + 1, N, 3), the first being Y0; or else only the last, (N, 3).
+        """
+        if time_grid is None:
+            time_grid = uniform_grid(10 if sde_noise is None else sde_noise.shape[0] + 1)
+        noise: Any = (encoder_noise, sde_noise) if isinstance(encoder_noise, Tensor) else list(encoder_noise)
+        return _network.jump(self.native(), atoms._batch, x0, noise, list(time_grid), ode, guidance, all_states)
+
+    def bridge_loss(
+        self,
+        atoms: Atoms,
+        x0: Tensor,
+        x1: Tensor,
+        t: float | Tensor,
+        encoder_noise: Tensor,
+        bridge_noise: Tensor,
+        augmentation: Tensor | None = None,
+        mask: Tensor | None = None,
+        *,
+        kl_weight: float = 0.8,
+        bridge_weight: float = 1.0,
+        velocity_weight: float = 1.0,
+        endpoint_weight_cap: float = 20.0,
+    ) -> dict[str, Tensor]:
+        """The training loss and its parts: "loss", "kl", "velocity", "drift", each a single number.
+
+        Args:
+            x0, x1: (N, 3) conformation now and one lag time later in A.
+            t: bridge time, one number or (M), one for each molecule.
+            encoder_noise, bridge_noise: (N, 3) standard normal numbers.
+            augmentation: (N, 3) displacement in A added to x0 (published: 0.2 A times normal numbers).
+            mask: (N) 1 for the atoms that count; default all.
+            endpoint_weight_cap: largest weight 1 / (1 - t) of an endpoint network's loss.
+        """
+        return _network.bridge_loss(
+            self.native(),
+            atoms._batch,
+            x0,
+            x1,
+            t,
+            encoder_noise,
+            bridge_noise,
+            augmentation,
+            mask,
+            kl_weight,
+            bridge_weight,
+            velocity_weight,
+            endpoint_weight_cap,
+        )
+
+    def forward(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call a method by name. DistributedDataParallel averages gradients only of what went through `forward`:
+        `ddp("bridge_loss", atoms, ...)`."""
+        return getattr(self, method)(*arguments, **options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_handle": None}
+
+
+def _full_config(config: Config) -> dict[str, float | int | str]:
+    values = _network.full_config(dict(config))
+    whole = ("hidden_dim", "ffn_dim", "rbf_dim", "heads", "layers", "encoder_layers", "k_neighbors", "order")
+    return {key: int(value) if key in whole else value for key, value in values.items()}
+
+
+def _register(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+    """Register under a dotted name: one plain module for each part of the name."""
+    *path, last = name.split(".")
+    for part in path:
+        if not hasattr(module, part):
+            module.add_module(part, nn.Module())
+        module = getattr(module, part)
+    module.register_parameter(last, parameter)

@@ -1,0 +1,439 @@
+"""The configuration of a training run: what a YAML file may say, checked, with defaults.
+
+Defaults are the values PVB was published with where it has one (arXiv 2602.07588 and its code); where a default is
+ours, the help text says so. Units: Angstrom inside the network (suffix ``_A``), picoseconds, kelvin.
+"""
+
+# ruff: noqa: RUF009 (setting() is dataclasses.field() with a help text)
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from .schema import ConfigError, build, setting
+
+GRIDS = {"uniform": (1.0, 1.0), "dense_end": (2.0, 1.0), "dense_ends": (2.0, 2.0)}
+_POWER = re.compile(r"power\(\s*([0-9.]+)\s*,\s*([0-9.]+)\s*\)")
+
+Fault = tuple[str, str]
+
+
+def grid_powers(name: str) -> tuple[float, float] | None:
+    """The powers (p, q) of a grid formula t(u) = (1 - (1 - u)^p)^q, or None if the name isn't one.
+
+    Names: ``uniform`` (1, 1), as published; ``dense_end`` (2, 1); ``dense_ends`` (2, 2); ``power(p, q)``.
+    """
+    if name in GRIDS:
+        return GRIDS[name]
+    match = _POWER.fullmatch(name)
+    if not match:
+        return None
+    try:
+        p, q = float(match[1]), float(match[2])
+    except ValueError:
+        return None
+    return (p, q) if p > 0 and q > 0 else None
+
+
+@dataclass(frozen=True)
+class Network:
+    """Sizes of the network; the defaults are the published ones (9,965,317 parameters)."""
+
+    hidden_dim: int = setting(256, "channels of an atom, H", minimum=2)
+    ffn_dim: int = setting(512, "hidden width of the two heads, F", minimum=1)
+    rbf_dim: int = setting(32, "radial basis functions, R", minimum=2)
+    heads: int = setting(8, "attention heads; must divide hidden_dim", minimum=1)
+    layers: int = setting(8, "attention layers of the decoder", minimum=1)
+    encoder_layers: int = setting(2, "attention layers of the encoder", minimum=1)
+    k_neighbors: int = setting(32, "nearest neighbours of an atom, itself included", minimum=1)
+    cutoff_upper: float = setting(10.0, "distance in A at which radial features vanish", above=0)
+    sigma: float = setting(0.2, "diffusion coefficient of the bridge, in A", above=0)
+    coord_prior_var: float = setting(
+        0.5, "prior variance of the encoder in A^2; the variance itself where the encoder is fixed", above=0
+    )
+    head: Literal["drift", "endpoint", "scaled"] = setting(
+        "drift",
+        "what the head predicts: the drift (published), the displacement Y1 - Y_t (drift = that / (1 - t)), or the "
+        "displacement over sqrt(1 - t) (drift = that / sqrt(1 - t))",
+    )
+    reference: Literal["distances", "vectors"] = setting(
+        "distances",
+        "what the decoder knows of Y0: its distances (published), or also the vectors Y0 - Y_t, without which it takes "
+        "a molecule for its mirror image where the two are near",
+    )
+    encoder: Literal["learned", "fixed"] = setting("learned", "a trained encoder (published) or a fixed variance")
+    precision: Literal["single", "double"] = setting("single", "of the weights and all arithmetic while training")
+
+    def check(self) -> Iterable[Fault]:
+        if self.hidden_dim % self.heads:
+            yield "heads", f"is {self.heads}, which does not divide hidden_dim ({self.hidden_dim})."
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How the finished model jumps; written to the model file, no influence on training losses."""
+
+    steps: int = setting(10, "sampler steps of one jump, where time_grid is a formula", minimum=1, free=True)
+    time_grid: str | list[float] = setting(
+        "uniform",
+        "times of the steps: a formula (uniform, as published; dense_end; dense_ends; power(p, q), which is "
+        "t = (1-(1-u)^p)^q) or a list from 0 to 1",
+        free=True,
+    )
+    step_noise: Literal["euler", "bridge"] = setting(
+        "euler", "sigma sqrt(dt), none in the last step (published), or that of a Brownian bridge", free=True
+    )
+
+    order: Literal[1, 2] = setting(1, "order of the sampler: 1 (published) or 2 (multistep)", free=True)
+
+    def check(self) -> Iterable[Fault]:
+        if isinstance(self.time_grid, str):
+            if grid_powers(self.time_grid) is None:
+                known = ", ".join(GRIDS)
+                yield "time_grid", f"must be a list of times, {known} or power(p, q), not {self.time_grid!r}."
+            return
+        t = self.time_grid
+        if len(t) < 2 or t[0] != 0 or t[-1] != 1 or any(b <= a for a, b in pairwise(t)):
+            yield "time_grid", "must rise strictly from 0 to 1."
+
+    def times(self) -> list[float]:
+        """Times 0 = t_0 < ... < t_n = 1 of the n steps."""
+        if not isinstance(self.time_grid, str):
+            return list(self.time_grid)
+        p, q = grid_powers(self.time_grid)
+        grid = [(1 - (1 - k / self.steps) ** p) ** q for k in range(self.steps + 1)]
+        return [0.0, *grid[1:-1], 1.0]
+
+
+@dataclass(frozen=True)
+class Stratify:
+    """Draw starting frames by a collective variable, so that rare basins are seen often.
+
+    The weight of a pair depends on x_t alone, so p(x_{t+tau} | x_t), what the model learns, is not biased.
+    """
+
+    torsions: list[str | list[int]] = setting(
+        factory=list, help="phi, psi, or four atom indices of the topology file, counted from 0; one or two of them"
+    )
+    bins: int = setting(36, "bins along each torsion", minimum=2)
+    power: float = setting(
+        0.5, "weight = population of the bin ^ -power; 0: as in the data, 1: flat", minimum=0, maximum=1
+    )
+    maximum_ratio: float = setting(100.0, "largest over smallest weight", minimum=1)
+    interval_deg: list[float] | None = setting(
+        None, "instead of bins: the part of one torsion, from low to high in degrees, that gets `share` of the pairs"
+    )
+    share: float = setting(0.25, "share of the pairs that start in the interval", above=0, below=1)
+
+    def check(self) -> Iterable[Fault]:
+        if not 1 <= len(self.torsions) <= 2:
+            yield "torsions", f"must name one or two torsions, not {len(self.torsions)}."
+        if self.interval_deg is not None:
+            if len(self.torsions) == 2:
+                yield "interval_deg", "needs one torsion, not two."
+            if len(self.interval_deg) != 2 or not -180 <= self.interval_deg[0] < self.interval_deg[1] <= 180:
+                yield "interval_deg", f"must be two rising angles from -180 to 180, not {self.interval_deg}."
+        for k, torsion in enumerate(self.torsions):
+            if isinstance(torsion, str) and torsion not in ("phi", "psi"):
+                yield f"torsions.{k}", f"must be phi, psi or four atom indices, not {torsion!r}."
+            if isinstance(torsion, list) and (len(torsion) != 4 or len(set(torsion)) != 4 or min(torsion) < 0):
+                yield f"torsions.{k}", f"must be four different atom indices, not {torsion}."
+
+
+@dataclass(frozen=True)
+class Data:
+    """One system and its trajectories (MDTraj formats, or NumPy arrays in nm)."""
+
+    topology: str = setting(help="topology of the trajectories, any file MDTraj reads; * for many structure files")
+    trajectories: list[str] = setting(
+        factory=list, help="files or globs; without any, the conformations of the topology file (pretraining)"
+    )
+    name: str = setting("", "what to call it, for `stages.*.data`; by default the stem of the topology")
+    frame_interval_ps: float | None = setting(None, "time between two frames", above=0)
+    lag_time_ps: float | None = setting(None, "lag of the pairs; by default the lag of the model", above=0)
+    weight: float = setting(1.0, "share of the pairs, relative to the other data", above=0)
+    joined: bool = setting(False, "the files, sorted by name, follow each other in time without a gap")
+    selection: str | None = setting(
+        None, "MDTraj selection of the model's atoms; by default all but hydrogens, water and monatomic ions"
+    )
+    ligand: str | None = setting(
+        None, "MDTraj selection of the ligand (edge mask 1), or none; by default residues called LIG, MOL, UNK or UNL"
+    )
+    superpose: bool | str = setting(
+        True, "superpose x_{t+tau} on x_t: on all atoms, on an MDTraj selection, or false; proper rotations only"
+    )
+    stratify: Stratify | None = setting(None, "draw starting frames by a collective variable")
+    first_frame: int = setting(0, "frames to skip at the start of every trajectory", minimum=0)
+
+    def check(self) -> Iterable[Fault]:
+        if self.trajectories and self.frame_interval_ps is None:
+            yield "frame_interval_ps", "is missing: it is needed to find pairs at the lag time."
+        if "*" in self.topology and self.trajectories:
+            yield "trajectories", "can't be combined with a glob of topologies, whose own conformations are used."
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Size of a batch over all processes; each process takes its share."""
+
+    atoms: int | None = setting(
+        None, "at most so many atoms (published: 2,000); larger molecules are left out", minimum=1
+    )
+    molecules: int | None = setting(None, "exactly so many molecules", minimum=1)
+
+    def check(self) -> Iterable[Fault]:
+        if self.atoms is not None and self.molecules is not None:
+            yield "molecules", "can't be given together with atoms."
+
+    @property
+    def maximum_atoms(self) -> int | None:
+        """Most atoms of a batch; None if the batch is counted in molecules."""
+        return None if self.molecules is not None else (self.atoms or 2000)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate: a linear warm-up, then constant, plateau or cosine."""
+
+    kind: Literal["plateau", "cosine", "constant"] = setting("plateau", "published: plateau")
+    warmup_iterations: int = setting(1000, "linear rise from 0", minimum=0)
+    factor: float = setting(0.8, "plateau: multiply the learning rate by this", above=0, below=1)
+    patience: int = setting(5, "plateau: validations without a better one", minimum=0)
+    minimum: float = setting(1e-7, "plateau and cosine: smallest learning rate", minimum=0)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Weights of the parts of the loss. Published: 0.8 KL + velocity + drift."""
+
+    kl: float = setting(0.8, "weight of the encoder's KL divergence", minimum=0)
+    velocity: float = setting(1.0, "weight of the velocity head's error", minimum=0)
+    drift: float = setting(1.0, "weight of the drift (or endpoint) head's error", above=0)
+    endpoint_weight_cap: float = setting(
+        20.0, "endpoint head: its error counts min(1/(1-t), cap) times (ours)", minimum=1
+    )
+
+
+@dataclass(frozen=True)
+class Times:
+    """Bridge times of the training examples."""
+
+    per: Literal["batch", "molecule"] = setting("batch", "one t for a batch (published) or for each molecule")
+    density: str = setting(
+        "uniform", "uniform (published), or a formula of sampler.time_grid: t = formula(u) with uniform u"
+    )
+    stratified: bool = setting(
+        False, "per molecule: u = (k + random) / n, shuffled, so that every batch covers all times (ours)"
+    )
+    maximum: float = setting(1.0, "largest t", above=0, maximum=1)
+
+    def check(self) -> Iterable[Fault]:
+        if grid_powers(self.density) is None:
+            yield "density", f"must be uniform, dense_end, dense_ends or power(p, q), not {self.density!r}."
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training; the next one starts from its averaged weights with a fresh optimizer."""
+
+    kind: Literal["pretrain", "trajectory"] = setting(help="pretrain: pairs (x, x); trajectory: (x_t, x_{t+tau})")
+    iterations: int = setting(help="optimizer steps", minimum=1)
+    data: list[str] | None = setting(None, "names of the data to use; by default all")
+    batch: Batch = setting(factory=Batch, help="size of a batch")
+    learning_rate: float = setting(1e-4, "peak learning rate of Adam (eps 1e-8, no weight decay)", above=0)
+    schedule: Schedule = setting(factory=Schedule, help="how the learning rate changes")
+    clip_norm: float = setting(1.0, "largest norm of the gradient; 0 for no limit", minimum=0)
+    ema_decay: float = setting(
+        0.999,
+        "decay of the averaged weights, the ones that are validated and exported (ours; PVB's are never saved)",
+        minimum=0,
+        below=1,
+    )
+    loss: Loss = setting(factory=Loss, help="weights of the parts of the loss")
+    times: Times = setting(factory=Times, help="bridge times")
+    augmentation_noise_A: float = setting(0.2, "standard deviation of the noise added to x_t, in A", minimum=0)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What is measured while training, with the averaged weights."""
+
+    fraction: float = setting(0.2, "share of the data kept for validation (published: 0.2)", minimum=0, below=1)
+    split: Literal["tail", "trajectories"] = setting(
+        "tail", "keep the end of every trajectory (published), or every n-th whole trajectory"
+    )
+    every: int = setting(1000, "iterations between validations", minimum=1)
+    batches: int = setting(16, "batches of one validation, the same every time", minimum=1)
+    jumps_every: int = setting(0, "iterations between closed-loop tests; 0: none", minimum=0, free=True)
+    jumps: int = setting(20, "jumps of a closed-loop test", minimum=1, free=True)
+    replicas: int = setting(64, "replicas of a closed-loop test", minimum=1, free=True)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole training run."""
+
+    data: list[Data] = setting(help="the systems and trajectories to learn from")
+    stages: list[Stage] = setting(help="stages of training, one after the other")
+    output: str = setting("training", "folder for checkpoints, logs and the model file", free=True)
+    name: str = setting("model", "name of the model and of its file", free=True)
+    lag_time_ps: float | None = setting(None, "lag time of one jump; needed for a trajectory stage", above=0)
+    temperature_K: float | None = setting(None, "temperature of the training data", above=0)
+    force_field: str = setting("", "force field of the training data, for the model file", free=True)
+    description: str = setting("", "free text for the model file", free=True)
+    network: Network = setting(factory=Network, help="sizes of the network")
+    sampler: Sampler = setting(factory=Sampler, help="how the model jumps", free=True)
+    start_from: str | None = setting(None, "a model file whose weights to start from")
+    validation: Validation = setting(factory=Validation, help="what is measured")
+    seed: int = setting(42, "everything random follows from it (published: 42)", minimum=0)
+    threads: int = setting(1, "threads of one process", minimum=1, free=True)
+    device: Literal["auto", "cpu", "cuda"] = setting("auto", "auto: cuda where there is one", free=True)
+    checkpoint_minutes: float = setting(5.0, "time between checkpoints", above=0, free=True)
+    checkpoint_iterations: int = setting(0, "also every so many iterations; 0: by time only", minimum=0, free=True)
+    keep_checkpoints: int = setting(2, "newest checkpoints to keep", minimum=1, free=True)
+    log_every: int = setting(100, "iterations between log entries", minimum=1, free=True)
+    cache: str | None = setting(None, "folder for prepared frames; by default OUTPUT/cache", free=True)
+
+    def check(self) -> Iterable[Fault]:
+        if not self.data:
+            yield "data", "must name at least one system."
+        if not self.stages:
+            yield "stages", "must have at least one stage."
+        if "/" in self.name or not self.name:
+            yield "name", "must be a file name without folders."
+        known = self.data_names()
+        for name in {n for n in known if known.count(n) > 1}:
+            yield "data", f"holds two entries called {name!r}: give them different names."
+        for k, stage in enumerate(self.stages):
+            yield from self._check_stage(k, stage, known)
+
+    def _check_stage(self, k: int, stage: Stage, known: Sequence[str]) -> Iterable[Fault]:
+        for name in stage.data or []:
+            if name not in known:
+                yield f"stages.{k}.data", f"names {name!r}, but the data are called {', '.join(known)}."
+        if stage.data == []:
+            yield f"stages.{k}.data", "must name at least one entry of data."
+        if stage.kind == "trajectory":
+            if self.lag_time_ps is None:
+                yield "lag_time_ps", "is missing: a trajectory stage needs the lag time of one jump."
+            for name, data in zip(known, self.data, strict=True):
+                if name in (stage.data or known) and not data.trajectories:
+                    yield f"stages.{k}.data", f"holds {name!r}, which has no trajectories."
+
+    def data_names(self) -> list[str]:
+        """What each entry of data is called."""
+        return [d.name or Path(d.topology).stem for d in self.data]
+
+
+def load(path: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a configuration from a YAML file.
+
+    Relative paths in it (topology, trajectories, start_from) are taken from the folder of the file; ``output`` and
+    ``cache`` from the current folder. ``overrides`` are ``key.path=value`` with the value in YAML.
+
+    Raises:
+        ConfigError: one sentence for each fault.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError([f"{path} can't be read: {error.strerror}."]) from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        place = f" at line {where.line + 1}" if where else ""
+        raise ConfigError([f"{path} is not valid YAML{place}: {getattr(error, 'problem', error)}."]) from error
+    if not isinstance(raw, dict):
+        raise ConfigError([f"{path} must hold a mapping of keys to values."])
+    for text in overrides:
+        override(raw, text)
+    return resolve(build(Config, raw), path.parent)
+
+
+def override(raw: dict[str, Any], text: str) -> None:
+    """Apply one ``key.path=value`` to a raw configuration, in place; list items are named by number."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError([f"An override must look like key.path=value, not {text!r}."])
+    try:
+        value = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError([f"The value of the override {text!r} is not valid YAML."]) from error
+    here: Any = raw
+    *parents, last = key.split(".")
+    for k, part in enumerate(parents):
+        here = _child(here, part, ".".join(parents[: k + 1]))
+    if isinstance(here, list):
+        _child(here, last, key)
+        here[int(last)] = value
+    else:
+        here[last] = value
+
+
+def _child(here: Any, part: str, path: str) -> Any:
+    if isinstance(here, list):
+        if not part.isdigit() or int(part) >= len(here):
+            raise ConfigError([f"{path} does not exist: the list has {len(here)} entries, counted from 0."])
+        return here[int(part)]
+    if here.get(part) is None:
+        here[part] = {}
+    if not isinstance(here[part], (dict, list)):
+        raise ConfigError([f"{path} holds {here[part]!r}, which has no keys."])
+    return here[part]
+
+
+def resolve(config: Config, folder: Path) -> Config:
+    """The same configuration with its input paths taken from ``folder``."""
+
+    def full(name: str) -> str:
+        return str((folder / Path(name).expanduser()).absolute()) if name else name
+
+    data = [
+        dataclasses.replace(d, topology=full(d.topology), trajectories=[full(t) for t in d.trajectories])
+        for d in config.data
+    ]
+    start = full(config.start_from) if config.start_from else None
+    return dataclasses.replace(config, data=data, start_from=start)
+
+
+def as_dict(config: Config) -> dict[str, Any]:
+    """A plain mapping from which :func:`from_dict` makes the same configuration."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(raw: dict[str, Any]) -> Config:
+    """The configuration that :func:`as_dict` wrote down."""
+    return build(Config, raw)
+
+
+def reference() -> str:
+    """Every setting with its default and what it means, as Markdown tables; docs/training.md holds a copy."""
+    parts = [Config, Data, Stratify, Network, Sampler, Stage, Batch, Schedule, Loss, Times, Validation]
+    return "\n".join(_table(part) for part in parts)
+
+
+def _table(part: type) -> str:
+    title = {"Config": "The file", "Data": "data (a list)", "Stage": "stages (a list)"}.get(part.__name__)
+    rows = [f"### {title or _path(part.__name__)}", "", "| key | default | meaning |", "|---|---|---|"]
+    for field in dataclasses.fields(part):
+        rows.append(f"| `{field.name}` | {_default(field)} | {field.metadata['help']} |")
+    return "\n".join([*rows, ""])
+
+
+def _path(name: str) -> str:
+    owner = {"Stratify": "data.*.", "Network": "", "Sampler": "", "Validation": ""}.get(name, "stages.*.")
+    return owner + name.lower()
+
+
+def _default(field: dataclasses.Field) -> str:
+    if field.default is not dataclasses.MISSING:
+        return "" if field.default in (None, "") else f"`{str(field.default).lower()}`"
+    return "" if field.default_factory is not dataclasses.MISSING else "required"

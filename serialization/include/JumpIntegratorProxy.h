@@ -1,0 +1,19 @@
+#ifndef OPENMMJUMP_JUMPINTEGRATORPROXY_H_
+#define OPENMMJUMP_JUMPINTEGRATORPROXY_H_
+
+#include "internal/windowsExportJump.h"
+#include "openmm/serialization/SerializationProxy.h"
+
+namespace JumpPlugin {
+
+/** Writes and reads a JumpIntegrator as XML. */
+class OPENMM_EXPORT_JUMP JumpIntegratorProxy : public OpenMM::SerializationProxy {
+public:
+    JumpIntegratorProxy();
+    void serialize(const void* object, OpenMM::SerializationNode& node) const;
+    void* deserialize(const OpenMM::SerializationNode& node) const;
+};
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_JUMPINTEGRATORPROXY_H_

@@ -1,0 +1,107 @@
+#include "JumpIntegratorProxy.h"
+
+#include <memory>
+
+#include "Base64.h"
+#include "JumpIntegrator.h"
+#include "openmm/LangevinMiddleIntegrator.h"
+#include "openmm/OpenMMException.h"
+#include "openmm/serialization/SerializationNode.h"
+
+using namespace OpenMM;
+using namespace std;
+
+namespace JumpPlugin {
+
+namespace {
+
+void serializeGate(const GateSettings& gate, SerializationNode& node) {
+    node.setBoolProperty("checkBonds", gate.checkBonds);
+    node.setBoolProperty("checkClashes", gate.checkClashes);
+    node.setBoolProperty("checkStereocenters", gate.checkStereocenters);
+    node.setBoolProperty("checkEnergy", gate.checkEnergy);
+    node.setDoubleProperty("minBondRatio", gate.minBondRatio);
+    node.setDoubleProperty("maxBondRatio", gate.maxBondRatio);
+    node.setDoubleProperty("clashRatio", gate.clashRatio);
+    node.setDoubleProperty("maxEnergyIncrease", gate.maxEnergyIncrease);
+}
+
+GateSettings deserializeGate(const SerializationNode& node) {
+    GateSettings gate;
+    gate.checkBonds = node.getBoolProperty("checkBonds");
+    gate.checkClashes = node.getBoolProperty("checkClashes");
+    gate.checkStereocenters = node.getBoolProperty("checkStereocenters");
+    gate.checkEnergy = node.getBoolProperty("checkEnergy");
+    gate.minBondRatio = node.getDoubleProperty("minBondRatio");
+    gate.maxBondRatio = node.getDoubleProperty("maxBondRatio");
+    gate.clashRatio = node.getDoubleProperty("clashRatio");
+    gate.maxEnergyIncrease = node.getDoubleProperty("maxEnergyIncrease");
+    return gate;
+}
+
+/** Set the seed without touching that of the relaxation, which was read with the relaxation integrator. */
+void setSeedOfJumpsOnly(JumpIntegrator& integrator, int seed) {
+    auto* langevin = dynamic_cast<LangevinMiddleIntegrator*>(&integrator.getRelaxationIntegrator());
+    const int relaxationSeed = (langevin == nullptr ? 0 : langevin->getRandomNumberSeed());
+    integrator.setRandomNumberSeed(seed);
+    if (langevin != nullptr)
+        langevin->setRandomNumberSeed(relaxationSeed);
+}
+
+} // namespace
+
+JumpIntegratorProxy::JumpIntegratorProxy() : SerializationProxy("JumpIntegrator") {}
+
+void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node) const {
+    node.setIntProperty("version", 1);
+    const JumpIntegrator& integrator = *reinterpret_cast<const JumpIntegrator*>(object);
+    node.setDoubleProperty("temperature", integrator.getTemperature());
+    node.setIntProperty("relaxationSteps", integrator.getRelaxationSteps());
+    node.setIntProperty("maxAttempts", integrator.getMaxAttempts());
+    node.setIntProperty("repairPolicy", integrator.getRepairPolicy());
+    node.setIntProperty("repairIterations", integrator.getRepairIterations());
+    node.setDoubleProperty("repairTolerance", integrator.getRepairTolerance());
+    node.setBoolProperty("useDoublePrecision", integrator.getUseDoublePrecision());
+    node.setIntProperty("networkThreads", integrator.getNetworkThreads());
+    node.setIntProperty("randomSeed", integrator.getRandomNumberSeed());
+    serializeGate(integrator.getGateSettings(), node.createChildNode("Gate"));
+    // The model's own grid is part of the model: only a grid that replaces it is written.
+    SerializationNode& grid = node.createChildNode("TimeGrid");
+    if (integrator.getTimeGrid() != integrator.getModel().getTimeGrid())
+        for (double time : integrator.getTimeGrid())
+            grid.createChildNode("Time").setDoubleProperty("t", time);
+    // The whole model file is embedded, so that what was saved runs anywhere.
+    node.createChildNode("Model")
+        .setStringProperty("name", integrator.getModel().getName())
+        .setStringProperty("data", encodeBase64(integrator.getModel().getBytes()));
+    node.createChildNode("Graph", &integrator.getMolecularGraph());
+    node.createChildNode("Relaxation", &integrator.getRelaxationIntegrator());
+}
+
+void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
+    if (node.getIntProperty("version") != 1)
+        throw OpenMMException("Unsupported version number");
+    const SerializationNode& file = node.getChildNode("Model");
+    const JumpModel model =
+        JumpModel::fromBytes(decodeBase64(file.getStringProperty("data")), file.getStringProperty("name"));
+    const unique_ptr<MolecularGraph> graph(node.getChildNode("Graph").decodeObject<MolecularGraph>());
+    Integrator* relaxation = node.getChildNode("Relaxation").decodeObject<Integrator>();
+    const double temperature = node.getDoubleProperty("temperature");
+    unique_ptr<JumpIntegrator> integrator(new JumpIntegrator(model, *graph, temperature, relaxation));
+    integrator->setRelaxationSteps(node.getIntProperty("relaxationSteps"));
+    integrator->setMaxAttempts(node.getIntProperty("maxAttempts"));
+    integrator->setRepairPolicy((JumpIntegrator::RepairPolicy)node.getIntProperty("repairPolicy"));
+    integrator->setRepairIterations(node.getIntProperty("repairIterations"));
+    integrator->setRepairTolerance(node.getDoubleProperty("repairTolerance"));
+    integrator->setUseDoublePrecision(node.getBoolProperty("useDoublePrecision"));
+    integrator->setNetworkThreads(node.getIntProperty("networkThreads"));
+    setSeedOfJumpsOnly(*integrator, node.getIntProperty("randomSeed"));
+    integrator->setGateSettings(deserializeGate(node.getChildNode("Gate")));
+    vector<double> grid;
+    for (auto& time : node.getChildNode("TimeGrid").getChildren())
+        grid.push_back(time.getDoubleProperty("t"));
+    integrator->setTimeGrid(grid);
+    return integrator.release();
+}
+
+} // namespace JumpPlugin

@@ -1,0 +1,480 @@
+// The tests of JumpIntegrator, the same for every Platform. A file per platform defines JUMP_TEST_PLATFORM and includes
+// this one.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <memory>
+#include <sstream>
+
+#include "JumpIntegrator.h"
+#include "OpenMM.h"
+#include "WalkModel.h"
+#include "openmm/serialization/XmlSerializer.h"
+
+using namespace JumpPlugin;
+using namespace OpenMM;
+using namespace std;
+
+namespace {
+
+constexpr double BOLTZ = 8.31446261815324e-3;
+
+/** Butane-like: four carbons in a harmonic chain, two constrained hydrogens on each, and a free argon far away. */
+struct Chain {
+    System system;
+    MolecularGraph graph;
+    vector<Vec3> positions;
+    int argon;
+
+    explicit Chain(bool constraints = true) {
+        const Vec3 carbons[] = {Vec3(0, 0, 0), Vec3(0.125, 0.085, 0), Vec3(0.25, 0, 0), Vec3(0.375, 0.085, 0.03)};
+        auto* bonds = new HarmonicBondForce();
+        auto* angles = new HarmonicAngleForce();
+        for (int i = 0; i < 4; i++) {
+            const int particle = system.addParticle(12.0);
+            graph.addAtom(particle, 6);
+            positions.push_back(carbons[i]);
+            if (i > 0) {
+                graph.addBond(i - 1, i);
+                const Vec3 bond = carbons[i] - carbons[i - 1];
+                bonds->addBond(3 * (i - 1), particle, sqrt(bond.dot(bond)), 1e5);
+            }
+            if (i > 1)
+                angles->addAngle(3 * (i - 2), 3 * (i - 1), particle, 1.95, 400);
+            for (int side = -1; side <= 1; side += 2) {
+                const int hydrogen = system.addParticle(1.0);
+                const Vec3 offset(0.01, 0.03, side * 0.1);
+                positions.push_back(carbons[i] + offset);
+                const double length = sqrt(offset.dot(offset));
+                if (constraints)
+                    system.addConstraint(particle, hydrogen, length);
+                else
+                    bonds->addBond(particle, hydrogen, length, 2e5);
+            }
+        }
+        for (int i = 0; i < 4; i++)
+            for (int j = 1; j <= 2; j++)
+                graph.addRidingAtom(3 * i + j, i);
+        system.addForce(bonds);
+        system.addForce(angles);
+        argon = system.addParticle(40.0);
+        positions.push_back(Vec3(3, 3, 3));
+    }
+};
+
+/** A Context on the platform under test. */
+class JumpIntegratorTest : public testing::Test {
+protected:
+    static void SetUpTestSuite() {
+        Platform::loadPluginsFromDirectory(JUMP_OPENMM_PLUGIN_DIR);
+        Platform::loadPluginsFromDirectory(JUMP_PLUGIN_DIR);
+    }
+    static Platform& getPlatform() { return Platform::getPlatformByName(JUMP_TEST_PLATFORM); }
+    static JumpModel makeModel(const WalkModel& model = WalkModel()) { return JumpModel::fromBytes(model.getBytes()); }
+    /** An integrator without thermal noise in its settings: no relaxation, fixed seed. */
+    static unique_ptr<JumpIntegrator> makeIntegrator(const Chain& chain, const JumpModel& model) {
+        auto integrator = make_unique<JumpIntegrator>(model, chain.graph, 300.0, 1.0, 0.002);
+        integrator->setRandomNumberSeed(7);
+        integrator->setRelaxationSteps(0);
+        return integrator;
+    }
+    static vector<Vec3> getPositions(const Context& context) {
+        return context.getState(State::Positions).getPositions();
+    }
+    static vector<Vec3> getVelocities(const Context& context) {
+        return context.getState(State::Velocities).getVelocities();
+    }
+    /** The precision to which the platform keeps what it was given. */
+    static double getTolerance() { return string(JUMP_TEST_PLATFORM) == "Reference" ? 1e-12 : 1e-5; }
+    static void expectNear(const vector<Vec3>& expected, const vector<Vec3>& found, double tolerance) {
+        ASSERT_EQ(expected.size(), found.size());
+        for (size_t i = 0; i < expected.size(); i++)
+            for (int k = 0; k < 3; k++)
+                ASSERT_NEAR(expected[i][k], found[i][k], tolerance) << "particle " << i;
+    }
+    static void expectError(const function<void()>& action, const string& words) {
+        try {
+            action();
+            FAIL() << "no exception; expected: " << words;
+        } catch (const OpenMMException& error) {
+            EXPECT_NE(string(error.what()).find(words), string::npos) << error.what();
+        }
+    }
+};
+
+TEST_F(JumpIntegratorTest, RefusesBadSettings) {
+    Chain chain;
+    const JumpModel model = makeModel();
+    expectError([&] { JumpIntegrator(model, chain.graph, -1.0, 1.0, 0.002); }, "emperature");
+    JumpIntegrator integrator(model, chain.graph, 300.0, 1.0, 0.002);
+    const double nan = numeric_limits<double>::quiet_NaN();
+    expectError([&] { integrator.setTemperature(nan); }, "temperature");
+    expectError([&] { integrator.setRelaxationSteps(-1); }, "relaxation steps");
+    expectError([&] { integrator.setMaxAttempts(0); }, "attempts");
+    expectError([&] { integrator.setRepairIterations(0); }, "repair iterations");
+    expectError([&] { integrator.setRepairTolerance(0); }, "repair tolerance");
+    expectError([&] { integrator.setTimeGrid({0, 0.5, 0.5, 1}); }, "strictly increasing");
+    expectError([&] { integrator.setTimeGrid({0.1, 1}); }, "from 0 to 1");
+    expectError([&] { integrator.setNetworkThreads(-1); }, "threads");
+    expectError([&] { integrator.setStepSize(0.002); }, "step size");
+    GateSettings gate;
+    gate.minBondRatio = 2;
+    expectError([&] { integrator.setGateSettings(gate); }, "bond ratios");
+    expectError([&] { integrator.step(1); }, "not bound to a context");
+    // What was refused has left no trace.
+    EXPECT_EQ(integrator.getTemperature(), 300.0);
+    EXPECT_EQ(integrator.getRelaxationSteps(), 25);
+    EXPECT_EQ(integrator.getTimeGrid(), model.getTimeGrid());
+}
+
+TEST_F(JumpIntegratorTest, StepSizeIsLagPlusRelaxation) {
+    Chain chain;
+    WalkModel walk;
+    walk.lagTime = 250.0;
+    auto integrator = makeIntegrator(chain, makeModel(walk));
+    integrator->setRelaxationSteps(10);
+    EXPECT_DOUBLE_EQ(integrator->getStepSize(), 250.0 + 10 * 0.002);
+    EXPECT_NO_THROW(integrator->setStepSize(integrator->getStepSize()));
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    context.setTime(5.0);
+    integrator->step(3);
+    EXPECT_NEAR(context.getTime(), 5.0 + 3 * 250.02, 1e-9);
+    EXPECT_EQ(context.getStepCount(), 3);
+    EXPECT_EQ(integrator->getJumpNumber(), 3);
+    EXPECT_EQ(integrator->getStatistics().steps, 3);
+}
+
+// Without drift a jump is a Gaussian walk of known variance, for every model atom and component.
+TEST_F(JumpIntegratorTest, WalkHasTheModelsVariance) {
+    Chain chain;
+    const WalkModel walk;
+    auto integrator = makeIntegrator(chain, makeModel(walk));
+    GateSettings open;
+    open.checkBonds = open.checkClashes = open.checkStereocenters = open.checkEnergy = false;
+    integrator->setGateSettings(open);
+    Context context(chain.system, *integrator, getPlatform());
+    double sum = 0, squares = 0;
+    int count = 0;
+    for (int repeat = 0; repeat < 200; repeat++) {
+        context.setPositions(chain.positions);
+        integrator->step(1);
+        const vector<Vec3> positions = getPositions(context);
+        for (int atom = 0; atom < 4; atom++)
+            for (int k = 0; k < 3; k++, count++) {
+                const double displacement = positions[3 * atom][k] - chain.positions[3 * atom][k];
+                sum += displacement;
+                squares += displacement * displacement;
+            }
+    }
+    const double expected = walk.getVariance();
+    EXPECT_NEAR(sum / count, 0, 4 * sqrt(expected / count));
+    EXPECT_NEAR(squares / count, expected, 4 * expected * sqrt(2.0 / count));
+}
+
+// A model that does not keep position and orientation is superposed on where the molecule was.
+TEST_F(JumpIntegratorTest, RigidMotionIsRestored) {
+    Chain chain;
+    WalkModel walk;
+    walk.preserves = false;
+    auto integrator = makeIntegrator(chain, makeModel(walk));
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    integrator->step(1);
+    ASSERT_EQ(integrator->getStatistics().accepted, 1);
+    const vector<Vec3> positions = getPositions(context);
+    Vec3 shift, spin, center;
+    for (int i = 0; i < 4; i++)
+        center += chain.positions[3 * i] * 0.25;
+    for (int i = 0; i < 4; i++) {
+        const Vec3 displacement = positions[3 * i] - chain.positions[3 * i];
+        shift += displacement;
+        spin += (chain.positions[3 * i] - center).cross(positions[3 * i] - center);
+    }
+    // The weights of the four carbons with their hydrogens are equal: no net shift, no net rotation (Horn's condition).
+    EXPECT_NEAR(sqrt(shift.dot(shift)), 0, 1e-5);
+    EXPECT_NEAR(sqrt(spin.dot(spin)), 0, 1e-5);
+}
+
+TEST_F(JumpIntegratorTest, HydrogensRideAndConstraintsHold) {
+    Chain chain;
+    auto integrator = makeIntegrator(chain, makeModel());
+    integrator->setConstraintTolerance(1e-6);
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    for (int step = 0; step < 20; step++) {
+        integrator->step(1);
+        const vector<Vec3> positions = getPositions(context);
+        for (int i = 0; i < chain.system.getNumConstraints(); i++) {
+            int a, b;
+            double length;
+            chain.system.getConstraintParameters(i, a, b, length);
+            const Vec3 delta = positions[a] - positions[b];
+            EXPECT_NEAR(sqrt(delta.dot(delta)), length, 3e-6 * length);
+        }
+        expectNear({chain.positions[chain.argon]}, {positions[chain.argon]}, getTolerance());
+    }
+    EXPECT_EQ(integrator->getStatistics().accepted, 20);
+}
+
+TEST_F(JumpIntegratorTest, VelocitiesAreMaxwellBoltzmann) {
+    Chain chain;
+    auto integrator = makeIntegrator(chain, makeModel());
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    const int steps = 400;
+    const int dof = 3 * chain.system.getNumParticles() - chain.system.getNumConstraints();
+    double kinetic = 0, argon = 0;
+    for (int step = 0; step < steps; step++) {
+        integrator->step(1);
+        const vector<Vec3> velocities = getVelocities(context);
+        for (int i = 0; i < chain.system.getNumParticles(); i++)
+            kinetic += 0.5 * chain.system.getParticleMass(i) * velocities[i].dot(velocities[i]);
+        argon += 0.5 * 40.0 * velocities[chain.argon].dot(velocities[chain.argon]);
+    }
+    const double unit = 0.5 * BOLTZ * 300.0; // per degree of freedom
+    EXPECT_NEAR(kinetic / steps, dof * unit, 4 * dof * unit * sqrt(2.0 / (dof * steps)));
+    EXPECT_NEAR(argon / steps, 3 * unit, 4 * 3 * unit * sqrt(2.0 / (3 * steps)));
+}
+
+TEST_F(JumpIntegratorTest, RefusalRestoresTheStateBitForBit) {
+    Chain chain;
+    WalkModel violent;
+    violent.priorVariance = 4.0; // 2 A: breaks every bond
+    auto integrator = makeIntegrator(chain, makeModel(violent));
+    integrator->setMaxAttempts(3);
+    integrator->setRepairPolicy(JumpIntegrator::Never);
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    context.setVelocitiesToTemperature(300.0, 1);
+    const vector<Vec3> positions = getPositions(context), velocities = getVelocities(context);
+    integrator->step(2);
+    const JumpStatistics& statistics = integrator->getStatistics();
+    EXPECT_EQ(statistics.accepted, 0);
+    EXPECT_EQ(statistics.attempts, 6);
+    EXPECT_EQ(statistics.getRefusals(RefusalCause::BrokenBond), 6);
+    EXPECT_DOUBLE_EQ(statistics.getRedrawFraction(), 1.0);
+    EXPECT_EQ(integrator->getLastJump().refusal, RefusalCause::BrokenBond);
+    EXPECT_EQ(getPositions(context), positions);
+    EXPECT_EQ(getVelocities(context), velocities);
+    EXPECT_EQ(context.getStepCount(), 2);
+}
+
+TEST_F(JumpIntegratorTest, EnergyGateCounts) {
+    Chain chain;
+    auto integrator = makeIntegrator(chain, makeModel());
+    GateSettings gate;
+    gate.maxEnergyIncrease = 1e-6; // from the minimum, every displacement costs more
+    integrator->setGateSettings(gate);
+    integrator->setMaxAttempts(2);
+    integrator->setRepairPolicy(JumpIntegrator::Never);
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    LocalEnergyMinimizer::minimize(context, 0.01);
+    integrator->step(1);
+    EXPECT_EQ(integrator->getStatistics().getRefusals(RefusalCause::Energy), 2);
+    EXPECT_EQ(integrator->getStatistics().accepted, 0);
+    EXPECT_GT(integrator->getLastJump().energyProposal, integrator->getLastJump().energyBefore);
+}
+
+TEST_F(JumpIntegratorTest, RepairMendsWhatRedrawingCannot) {
+    Chain chain;
+    WalkModel rough;
+    rough.priorVariance = 0.09; // 0.3 A: bonds break now and then, energies are far too high
+    auto integrator = makeIntegrator(chain, makeModel(rough));
+    integrator->setMaxAttempts(1);
+    integrator->setRepairIterations(500);
+    integrator->setRepairTolerance(1.0);
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    integrator->step(20);
+    EXPECT_GT(integrator->getStatistics().repaired, 10);
+    EXPECT_TRUE(isfinite(integrator->getLastJump().energyRepaired));
+
+    // The policy Always minimises good proposals too.
+    auto always = makeIntegrator(chain, makeModel());
+    always->setRepairPolicy(JumpIntegrator::Always);
+    Context other(chain.system, *always, getPlatform());
+    other.setPositions(chain.positions);
+    always->step(5);
+    EXPECT_EQ(always->getStatistics().repaired, 5);
+}
+
+TEST_F(JumpIntegratorTest, StepNEqualsNTimesStepOne) {
+    Chain chain;
+    const JumpModel model = makeModel();
+    vector<Vec3> results[2];
+    for (int run = 0; run < 2; run++) {
+        auto integrator = makeIntegrator(chain, model);
+        integrator->setRelaxationSteps(5);
+        Context context(chain.system, *integrator, getPlatform());
+        context.setPositions(chain.positions);
+        if (run == 0)
+            integrator->step(6);
+        else
+            for (int i = 0; i < 6; i++)
+                integrator->step(1);
+        results[run] = getPositions(context);
+    }
+    EXPECT_EQ(results[0], results[1]);
+}
+
+TEST_F(JumpIntegratorTest, SeedsDecideTheNoise) {
+    Chain chain;
+    const JumpModel model = makeModel();
+    const auto run = [&](int seed) {
+        auto integrator = makeIntegrator(chain, model);
+        integrator->setRandomNumberSeed(seed);
+        Context context(chain.system, *integrator, getPlatform());
+        context.setPositions(chain.positions);
+        integrator->step(2);
+        return getPositions(context);
+    };
+    EXPECT_EQ(run(3), run(3));
+    EXPECT_NE(run(3), run(4));
+    EXPECT_NE(run(0), run(0));
+}
+
+TEST_F(JumpIntegratorTest, CheckpointContinuesExactly) {
+    Chain chain;
+    const JumpModel model = makeModel();
+    auto integrator = makeIntegrator(chain, model);
+    integrator->setRelaxationSteps(5);
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    integrator->step(3);
+    stringstream checkpoint(ios_base::in | ios_base::out | ios_base::binary);
+    context.createCheckpoint(checkpoint);
+    integrator->step(4);
+    const vector<Vec3> expected = getPositions(context);
+    const long long jumps = integrator->getJumpNumber();
+
+    context.loadCheckpoint(checkpoint);
+    EXPECT_EQ(integrator->getJumpNumber(), 3);
+    integrator->step(4);
+    EXPECT_EQ(getPositions(context), expected);
+    EXPECT_EQ(integrator->getJumpNumber(), jumps);
+
+    // A new Context, made with another seed, goes on from the checkpoint with the old one's noise.
+    auto fresh = makeIntegrator(chain, model);
+    fresh->setRelaxationSteps(5);
+    fresh->setRandomNumberSeed(99);
+    Context other(chain.system, *fresh, getPlatform());
+    checkpoint.clear();
+    checkpoint.seekg(0);
+    other.loadCheckpoint(checkpoint);
+    fresh->step(4);
+    EXPECT_EQ(getPositions(other), expected);
+}
+
+TEST_F(JumpIntegratorTest, StateCarriesTheJumpNumber) {
+    Chain chain;
+    const JumpModel model = makeModel();
+    auto integrator = makeIntegrator(chain, model);
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    integrator->step(3);
+    const State state =
+        context.getState(State::Positions | State::Velocities | State::IntegratorParameters | State::Parameters);
+    stringstream xml;
+    XmlSerializer::serialize<State>(&state, "State", xml);
+    integrator->step(4);
+    const vector<Vec3> expected = getPositions(context);
+
+    auto fresh = makeIntegrator(chain, model);
+    fresh->setRandomNumberSeed(99);
+    Context other(chain.system, *fresh, getPlatform());
+    const unique_ptr<State> copy(XmlSerializer::deserialize<State>(xml));
+    other.setState(*copy);
+    EXPECT_EQ(fresh->getJumpNumber(), 3);
+    fresh->step(4); // no relaxation, so jumps are all that happens
+    expectNear(expected, getPositions(other), 10 * getTolerance());
+}
+
+TEST_F(JumpIntegratorTest, OwnRelaxationIntegrator) {
+    Chain chain(false);
+    auto* verlet = new VerletIntegrator(0.0005);
+    JumpIntegrator integrator(makeModel(), chain.graph, 300.0, verlet);
+    integrator.setRelaxationSteps(20);
+    integrator.setRandomNumberSeed(1);
+    EXPECT_EQ(&integrator.getRelaxationIntegrator(), verlet);
+    EXPECT_DOUBLE_EQ(integrator.getStepSize(), 1000.0 + 20 * 0.0005);
+    Context context(chain.system, integrator, getPlatform());
+    context.setPositions(chain.positions);
+    integrator.step(5);
+    EXPECT_EQ(integrator.getStatistics().accepted, 5);
+    EXPECT_GT(integrator.getStatistics().getSeconds(JumpStage::Relaxation), 0);
+}
+
+TEST_F(JumpIntegratorTest, ErrorsLeaveTheContextIntact) {
+    Chain chain;
+    auto integrator = makeIntegrator(chain, makeModel());
+    integrator->setRelaxationSteps(5);
+    Context context(chain.system, *integrator, getPlatform());
+    expectError([&] { integrator->step(1); }, "ositions"); // positions were never set
+    vector<Vec3> broken = chain.positions;
+    broken[4] = Vec3(numeric_limits<double>::quiet_NaN(), 0, 0);
+    context.setPositions(broken);
+    EXPECT_THROW(integrator->step(1), OpenMMException);
+    EXPECT_EQ(integrator->getStatistics().steps, 0);
+    EXPECT_EQ(context.getStepCount(), 0);
+    context.setPositions(chain.positions);
+    integrator->step(2);
+    EXPECT_EQ(integrator->getStatistics().steps, 2);
+}
+
+TEST_F(JumpIntegratorTest, GraphIsCheckedAgainstTheSystem) {
+    Chain chain;
+    MolecularGraph graph = chain.graph;
+    graph.addAtom(500, 6);
+    JumpIntegrator integrator(makeModel(), graph, 300.0, 1.0, 0.002);
+    expectError([&] { Context context(chain.system, integrator, getPlatform()); }, "500");
+}
+
+TEST_F(JumpIntegratorTest, PeriodicMoleculesAreReadWhole) {
+    Chain chain;
+    chain.system.setDefaultPeriodicBoxVectors(Vec3(2, 0, 0), Vec3(0, 2, 0), Vec3(0, 0, 2));
+    auto* nonbonded = new NonbondedForce();
+    nonbonded->setNonbondedMethod(NonbondedForce::CutoffPeriodic);
+    nonbonded->setCutoffDistance(0.9);
+    for (int i = 0; i < chain.system.getNumParticles(); i++)
+        nonbonded->addParticle(0, 0.1, 0);
+    chain.system.addForce(nonbonded);
+    for (int i = 0; i < chain.system.getNumForces(); i++)
+        if (auto* bonds = dynamic_cast<HarmonicBondForce*>(&chain.system.getForce(i)))
+            bonds->setUsesPeriodicBoundaryConditions(true);
+        else if (auto* angles = dynamic_cast<HarmonicAngleForce*>(&chain.system.getForce(i)))
+            angles->setUsesPeriodicBoundaryConditions(true);
+    const JumpModel model = makeModel();
+    vector<Vec3> results[2];
+    vector<Vec3> split = chain.positions;
+    for (int i = 6; i < 12; i++)
+        split[i] += Vec3(2, -2, 4); // half of the molecule in another image, each hydrogen with its carbon
+    for (int run = 0; run < 2; run++) {
+        auto integrator = makeIntegrator(chain, model);
+        Context context(chain.system, *integrator, getPlatform());
+        context.setPositions(run == 0 ? chain.positions : split);
+        integrator->step(1);
+        EXPECT_EQ(integrator->getStatistics().accepted, 1);
+        results[run] = getPositions(context);
+    }
+    for (int i = 6; i < 12; i++)
+        results[1][i] -= Vec3(2, -2, 4);
+    expectNear(results[0], results[1], 1e-5);
+}
+
+TEST_F(JumpIntegratorTest, ReinitializeKeepsTheSimulation) {
+    Chain chain;
+    auto integrator = makeIntegrator(chain, makeModel());
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    integrator->step(2);
+    context.reinitialize(true);
+    EXPECT_EQ(integrator->getJumpNumber(), 2);
+    integrator->step(1);
+    EXPECT_EQ(integrator->getStatistics().accepted, 3);
+}
+
+} // namespace

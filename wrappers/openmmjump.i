@@ -1,0 +1,316 @@
+/* The Python wrapper of the public API. The classes are wrapped from their own headers, whose comments become the
+   docstrings (swig -doxygen); only what needs Python's touch is written here: units, ownership, pickling. */
+%module(package="openmmjump") api
+
+%begin %{
+#define SWIG_PYTHON_CAST_MODE
+%}
+
+%import(module="openmm") "swig/OpenMMSwigHeaders.i"
+%include "swig/typemaps.i"
+%include "std_string.i"
+%include "std_vector.i"
+
+namespace std {
+%template(vectord) vector<double>;
+%template(vectori) vector<int>;
+}
+
+%{
+#define SWIG_FILE_WITH_INIT
+#include <numpy/arrayobject.h>
+
+#include <sstream>
+
+#include "GateSettings.h"
+#include "JumpIntegrator.h"
+#include "JumpModel.h"
+#include "JumpStatistics.h"
+#include "MolecularGraph.h"
+#include "RefusalCause.h"
+#include "OpenMM.h"
+#include "OpenMMAmoeba.h"
+#include "OpenMMDrude.h"
+#include "openmm/RPMDIntegrator.h"
+#include "openmm/RPMDMonteCarloBarostat.h"
+#include "openmm/serialization/XmlSerializer.h"
+
+using namespace OpenMM;
+
+/* typemaps.i asks whether numpy arrays may be converted directly. */
+static int isNumpyAvailable() {
+    static const bool available = (_import_array() >= 0);
+    return available;
+}
+
+static void setOpenMMException(const std::exception& error) {
+    PyObject* module = PyImport_AddModule("openmm");
+    PyObject* type = PyObject_GetAttrString(module, "OpenMMException");
+    PyErr_SetString(type, error.what());
+    Py_XDECREF(type);
+}
+%}
+
+%pythoncode %{
+import openmm as _openmm
+from openmm import unit as _unit
+%}
+
+/* Errors become openmm.OpenMMException, as in OpenMM itself. */
+%exception {
+    try {
+        $action
+    } catch (std::exception& error) {
+        setOpenMMException(error);
+        SWIG_fail;
+    }
+}
+
+/* Jumps and dynamics run without the GIL. */
+%exception *::step {
+    PyThreadState* state = PyEval_SaveThread();
+    try {
+        $action
+        PyEval_RestoreThread(state);
+    } catch (std::exception& error) {
+        PyEval_RestoreThread(state);
+        setOpenMMException(error);
+        SWIG_fail;
+    }
+}
+
+/* A model file is bytes, not text. */
+%typemap(out) const std::string& JumpPlugin::JumpModel::getBytes {
+    $result = PyBytes_FromStringAndSize($1->data(), $1->size());
+}
+%typemap(typecheck, precedence = SWIG_TYPECHECK_STRING) const std::string& bytes {
+    $1 = PyBytes_Check($input);
+}
+%typemap(freearg) const std::string& bytes ""
+%typemap(in) const std::string& bytes (std::string data) {
+    char* buffer;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize($input, &buffer, &length) != 0)
+        SWIG_fail;
+    data.assign(buffer, length);
+    $1 = &data;
+}
+
+#define OPENMM_EXPORT_JUMP
+#define OPENMM_EXPORT
+%feature("flatnested", "1");
+
+/* ---- what happened in a step ---- */
+%ignore JumpPlugin::getName;
+%ignore JumpPlugin::JumpStatistics::addStep;
+%ignore JumpPlugin::JumpStatistics::refusals;
+%ignore JumpPlugin::JumpStatistics::seconds;
+%ignore JumpPlugin::JumpRecord::refusals;
+%ignore JumpPlugin::JumpRecord::seconds;
+%rename(__str__) JumpPlugin::JumpStatistics::toString;
+%rename(NotRefused) JumpPlugin::RefusalCause::None;
+%include "RefusalCause.h"
+%include "JumpStatistics.h"
+
+%define NAMED_ARRAYS(CLASS)
+%extend JumpPlugin::CLASS {
+    std::vector<double> _getSeconds() const {
+        return std::vector<double>($self->seconds.begin(), $self->seconds.end());
+    }
+    std::vector<int> _getRefusals() const {
+        return std::vector<int>($self->refusals.begin(), $self->refusals.end());
+    }
+    %pythoncode %{
+    def getSecondsByStage(self):
+        """Wall time in s of each stage of a step, by the stage's name."""
+        return dict(zip(_STAGES, self._getSeconds()))
+
+    def getRefusalsByCause(self):
+        """Number of refused proposals of each cause, by the cause's name."""
+        return dict(zip(_CAUSES[1:], self._getRefusals()[1:]))
+    %}
+}
+%enddef
+NAMED_ARRAYS(JumpStatistics)
+NAMED_ARRAYS(JumpRecord)
+
+%extend JumpPlugin::JumpStatistics {
+    %pythoncode %{
+    def asDict(self):
+        """All totals as plain numbers, ready for JSON."""
+        return {
+            "steps": self.steps,
+            "accepted": self.accepted,
+            "attempts": self.attempts,
+            "repaired": self.repaired,
+            "redraw_fraction": self.getRedrawFraction(),
+            "refusals": self.getRefusalsByCause(),
+            "seconds": self.getSecondsByStage(),
+        }
+    %}
+}
+%extend JumpPlugin::JumpRecord {
+    %pythoncode %{
+    def getRefusalName(self):
+        """Name of the cause of the last refusal in the step, "none" if there was none."""
+        return _CAUSES[int(self.refusal)]
+    %}
+}
+%pythoncode %{
+_STAGES = ("network", "placement", "energy", "repair", "relaxation")
+_CAUSES = ("none", "not_finite", "broken_bond", "clash", "inverted_stereocenter", "energy")
+%}
+
+/* ---- settings of the gate ---- */
+%include "GateSettings.h"
+
+/* ---- the model ---- */
+%ignore JumpPlugin::JumpModel::getModelFile;
+%define UNIT(METHOD, QUANTITY)
+%pythonappend METHOD %{
+    val = _unit.Quantity(val, QUANTITY)
+%}
+%enddef
+UNIT(JumpPlugin::JumpModel::getLagTime, _unit.picoseconds)
+UNIT(JumpPlugin::JumpModel::getTemperature, _unit.kelvin)
+%extend JumpPlugin::JumpModel {
+    %pythoncode %{
+    @staticmethod
+    def load(name):
+        """Load a shipped model by its name, or a model file by its path.
+
+        Parameters
+        ----------
+        name : str or path-like
+            name of a shipped model, for instance 'alanine-dipeptide', or path of a .safetensors file
+
+        Raises
+        ------
+        OpenMMException
+            if the file is not a model file
+        FileNotFoundError
+            if there is neither a shipped model nor a file of that name
+        """
+        from openmmjump import models
+        return JumpModel(str(models.resolve(name)))
+
+    def __reduce__(self):
+        return _restoreModel, (self.getBytes(), self.getName())
+    %}
+}
+%include "JumpModel.h"
+%pythoncode %{
+def _restoreModel(data, name):
+    return JumpModel.fromBytes(data, name)
+%}
+
+/* ---- the molecular graph ---- */
+%ignore JumpPlugin::MolecularGraph::Stereocenter;
+%ignore JumpPlugin::MolecularGraph::getStereocenter;
+%extend JumpPlugin::MolecularGraph {
+    std::vector<int> getStereocenterAtoms(int index) const {
+        const auto& atoms = $self->getStereocenter(index).atoms;
+        return std::vector<int>(atoms.begin(), atoms.end());
+    }
+    static JumpPlugin::MolecularGraph* _deserialize(const std::string& xml) {
+        std::stringstream stream(xml);
+        return OpenMM::XmlSerializer::deserialize<JumpPlugin::MolecularGraph>(stream);
+    }
+    std::string _serialize() const {
+        std::stringstream stream;
+        OpenMM::XmlSerializer::serialize<JumpPlugin::MolecularGraph>($self, "MolecularGraph", stream);
+        return stream.str();
+    }
+    %pythoncode %{
+    @staticmethod
+    def fromTopology(topology, model=None, **options):
+        """Build the graph of an openmm.app.Topology; see openmmjump.topology.fromTopology()."""
+        from openmmjump.topology import fromTopology
+        return fromTopology(topology, model, **options)
+
+    def __reduce__(self):
+        return _restoreGraph, (self._serialize(),)
+
+    def __copy__(self):
+        return _restoreGraph(self._serialize())
+
+    def __deepcopy__(self, memo):
+        return self.__copy__()
+    %}
+}
+%newobject JumpPlugin::MolecularGraph::_deserialize;
+%include "MolecularGraph.h"
+%pythoncode %{
+def _restoreGraph(xml):
+    return MolecularGraph._deserialize(xml)
+%}
+
+/* ---- the integrator ---- */
+UNIT(JumpPlugin::JumpIntegrator::getTemperature, _unit.kelvin)
+UNIT(JumpPlugin::JumpIntegrator::getLagTime, _unit.picoseconds)
+UNIT(JumpPlugin::JumpIntegrator::getStepSize, _unit.picoseconds)
+UNIT(JumpPlugin::JumpIntegrator::getRepairTolerance, _unit.kilojoules_per_mole / _unit.nanometer)
+%pythonprepend JumpPlugin::JumpIntegrator::JumpIntegrator %{
+    if len(args) == 4 and isinstance(args[3], _openmm.Integrator) and not args[3].thisown:
+        raise ValueError("the relaxation integrator is already owned by another object")
+%}
+%pythonappend JumpPlugin::JumpIntegrator::JumpIntegrator %{
+    if len(args) == 4:
+        args[3].thisown = 0
+%}
+/* Copies, so that neither changes when the simulation goes on. */
+%typemap(out) const JumpPlugin::JumpStatistics& {
+    $result = SWIG_NewPointerObj(new JumpPlugin::JumpStatistics(*$1), $descriptor(JumpPlugin::JumpStatistics*),
+                                 SWIG_POINTER_OWN);
+}
+%typemap(out) const JumpPlugin::JumpRecord& {
+    $result = SWIG_NewPointerObj(new JumpPlugin::JumpRecord(*$1), $descriptor(JumpPlugin::JumpRecord*),
+                                 SWIG_POINTER_OWN);
+}
+%typemap(out) const JumpPlugin::GateSettings& {
+    $result = SWIG_NewPointerObj(new JumpPlugin::GateSettings(*$1), $descriptor(JumpPlugin::GateSettings*),
+                                 SWIG_POINTER_OWN);
+}
+%typemap(out) const JumpPlugin::JumpModel& {
+    $result = SWIG_NewPointerObj(new JumpPlugin::JumpModel(*$1), $descriptor(JumpPlugin::JumpModel*),
+                                 SWIG_POINTER_OWN);
+}
+%typemap(out) const JumpPlugin::MolecularGraph& {
+    $result = SWIG_NewPointerObj(new JumpPlugin::MolecularGraph(*$1), $descriptor(JumpPlugin::MolecularGraph*),
+                                 SWIG_POINTER_OWN);
+}
+%newobject JumpPlugin::JumpIntegrator::_deserialize;
+%extend JumpPlugin::JumpIntegrator {
+    static JumpPlugin::JumpIntegrator* _deserialize(const std::string& xml) {
+        std::stringstream stream(xml);
+        OpenMM::Integrator* integrator = OpenMM::XmlSerializer::deserialize<OpenMM::Integrator>(stream);
+        auto* jump = dynamic_cast<JumpPlugin::JumpIntegrator*>(integrator);
+        if (jump == nullptr) {
+            delete integrator;
+            throw OpenMM::OpenMMException("The XML describes another Integrator, not a JumpIntegrator");
+        }
+        return jump;
+    }
+    static JumpPlugin::JumpIntegrator& cast(OpenMM::Integrator& integrator) {
+        return dynamic_cast<JumpPlugin::JumpIntegrator&>(integrator);
+    }
+    static bool isinstance(OpenMM::Integrator& integrator) {
+        return dynamic_cast<JumpPlugin::JumpIntegrator*>(&integrator) != nullptr;
+    }
+    %pythoncode %{
+    def __reduce__(self):
+        return _restoreIntegrator, (_openmm.XmlSerializer.serialize(self),)
+
+    def __copy__(self):
+        return _restoreIntegrator(_openmm.XmlSerializer.serialize(self))
+
+    def __deepcopy__(self, memo):
+        return self.__copy__()
+    %}
+}
+%ignore JumpPlugin::JumpIntegrator::getRelaxationIntegrator() const;
+%include "JumpIntegrator.h"
+%pythoncode %{
+def _restoreIntegrator(xml):
+    return JumpIntegrator._deserialize(xml)
+%}
