@@ -112,6 +112,7 @@ TEST_F(JumpIntegratorTest, RefusesBadSettings) {
     const double nan = numeric_limits<double>::quiet_NaN();
     expectError([&] { integrator.setTemperature(nan); }, "temperature");
     expectError([&] { integrator.setRelaxationSteps(-1); }, "relaxation steps");
+    expectError([&] { integrator.setRelaxationFriction(-1); }, "friction of the relaxation");
     expectError([&] { integrator.setMaxAttempts(0); }, "attempts");
     expectError([&] { integrator.setRepairIterations(0); }, "repair iterations");
     expectError([&] { integrator.setRepairTolerance(0); }, "repair tolerance");
@@ -126,6 +127,7 @@ TEST_F(JumpIntegratorTest, RefusesBadSettings) {
     // What was refused has left no trace.
     EXPECT_EQ(integrator.getTemperature(), 300.0);
     EXPECT_EQ(integrator.getRelaxationSteps(), 25);
+    EXPECT_EQ(integrator.getRelaxationFriction(), 20.0);
     EXPECT_EQ(integrator.getTimeGrid(), model.getTimeGrid());
 }
 
@@ -406,6 +408,28 @@ TEST_F(JumpIntegratorTest, OwnRelaxationIntegrator) {
     integrator.step(5);
     EXPECT_EQ(integrator.getStatistics().accepted, 5);
     EXPECT_GT(integrator.getStatistics().getSeconds(JumpStage::Relaxation), 0);
+}
+
+// The walk heats the chain by several kT in each jump. Only a relaxation with high friction cools it again in time.
+TEST_F(JumpIntegratorTest, RelaxationCoolsWhatJumpsHeat) {
+    Chain chain;
+    const JumpModel model = makeModel();
+    const auto meanEnergy = [&](double friction) {
+        auto integrator = makeIntegrator(chain, model);
+        integrator->setRelaxationSteps(50);
+        integrator->setRelaxationFriction(friction);
+        Context context(chain.system, *integrator, getPlatform());
+        context.setPositions(chain.positions);
+        double sum = 0;
+        for (int step = 0; step < 100; step++) {
+            integrator->step(1);
+            sum += context.getState(State::Energy).getPotentialEnergy();
+        }
+        auto& langevin = dynamic_cast<LangevinMiddleIntegrator&>(integrator->getRelaxationIntegrator());
+        EXPECT_EQ(langevin.getFriction(), 1.0);
+        return sum / 100;
+    };
+    EXPECT_LT(meanEnergy(50.0), 0.7 * meanEnergy(0.0));
 }
 
 TEST_F(JumpIntegratorTest, ErrorsLeaveTheContextIntact) {

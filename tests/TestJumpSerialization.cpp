@@ -76,6 +76,7 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     integrator.setRandomNumberSeed(5);
     dynamic_cast<LangevinMiddleIntegrator&>(integrator.getRelaxationIntegrator()).setRandomNumberSeed(6);
     integrator.setRelaxationSteps(11);
+    integrator.setRelaxationFriction(7.5);
     integrator.setMaxAttempts(4);
     integrator.setRepairPolicy(JumpIntegrator::Always);
     integrator.setRepairIterations(17);
@@ -101,6 +102,7 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     EXPECT_EQ(langevin.getRandomNumberSeed(), 6);
     EXPECT_EQ(copy.getRandomNumberSeed(), 5);
     EXPECT_EQ(copy.getRelaxationSteps(), 11);
+    EXPECT_EQ(copy.getRelaxationFriction(), 7.5);
     EXPECT_EQ(copy.getMaxAttempts(), 4);
     EXPECT_EQ(copy.getRepairPolicy(), JumpIntegrator::Always);
     EXPECT_EQ(copy.getRepairIterations(), 17);

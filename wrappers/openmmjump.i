@@ -247,6 +247,7 @@ def _restoreGraph(xml):
 
 /* ---- the integrator ---- */
 UNIT(JumpPlugin::JumpIntegrator::getTemperature, _unit.kelvin)
+UNIT(JumpPlugin::JumpIntegrator::getRelaxationFriction, 1 / _unit.picosecond)
 UNIT(JumpPlugin::JumpIntegrator::getLagTime, _unit.picoseconds)
 UNIT(JumpPlugin::JumpIntegrator::getStepSize, _unit.picoseconds)
 UNIT(JumpPlugin::JumpIntegrator::getRepairTolerance, _unit.kilojoules_per_mole / _unit.nanometer)

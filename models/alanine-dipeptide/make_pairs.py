@@ -10,11 +10,13 @@ would hardly show a crossing, and its frequency would be that of a handful of ev
 - of pairs that begin elsewhere, the fraction e ends in alpha_L: e = l p / (1 - p), with the population p of alpha_L
   from the biased run and the probability l of leaving.  These are leaving pairs with their ends exchanged: in
   equilibrium both directions have the same statistics.  Each leaving pair of frames counts once; a visit has at most
-  lag / interval of them, one passage that comes back at once accordingly few;
+  lag / interval of them, one passage that comes back at once accordingly few.  A network that meets one in two hundred
+  pairs learns them badly, so they are a set of their own, drawn more often and counted less: pairs.json says with
+  which `weight` and `loss_weight` of the training configuration;
 - the others stay elsewhere: pairs of the equilibrium runs, half of them exchanged, too.
 
-Written are OUT/pairs.npy, float16 [2, pairs, 10, 3] in nm, which `openmm-jump train` reads as that many trajectories
-of two frames (rounding: 4e-5 nm rms), OUT/heavy.pdb and OUT/pairs.json; --large FILE.npz gives float32 arrays x0, x1.
+Written are OUT/pairs.npy and OUT/entering.npy, float16 [2, pairs, 10, 3] in nm, which `openmm-jump train` reads as so
+many trajectories of two frames (rounding: 4e-5 nm rms), OUT/heavy.pdb and OUT/pairs.json.
 """
 
 import argparse
@@ -27,7 +29,7 @@ from generate import save
 from sets import LEFT, Run, balanced, entering, leaving, population
 
 HERE = Path(__file__).resolve().parent
-FROM_LEFT = 0.25  # share of the pairs that begin in alpha_L
+FROM_LEFT = 0.25  # share of the pairs of pairs.npy that begin in alpha_L
 DISCARD = {"equilibrium": 0.2, "biased": 1.0, "seeded": 0.2}  # ns at the start of each trajectory
 LAGS = (500, 1000, 2000)  # ps, of the statistics
 
@@ -76,20 +78,31 @@ def gather(runs, lag, rows, exchange):
     return out - out.mean(2, keepdims=True)
 
 
-def make(runs, lag, enter, count, random):
-    """Return pairs [2, count, atoms, 3] in random order, and how many of each kind there are."""
+def make(runs, lag, count, entering_count, random):
+    """Return pairs that don't enter [2, count, atoms, 3] in random order, pairs that do, and how many there are."""
     left = round(FROM_LEFT * count)
-    entered = round((count - left) * enter)
-    rest = count - left - entered
     crossing = candidates(runs, lag, lambda now, then: (now == LEFT) & (then != LEFT))
     staying = candidates(runs[:1], lag, lambda now, then: (now != LEFT) & (then != LEFT))
     starting = candidates(runs, lag, lambda now, then: now == LEFT)
-    rows = np.concatenate([draw(starting, left, random), draw(crossing, entered, random), draw(staying, rest, random)])
-    exchange = np.concatenate([np.zeros(left, bool), np.ones(entered, bool), random.random(rest) < 0.5])
+    rows = np.concatenate([draw(starting, left, random), draw(staying, count - left, random)])
+    exchange = np.concatenate([np.zeros(left, bool), random.random(count - left) < 0.5])
     pairs, order = gather(runs, lag, rows, exchange), random.permutation(count)
-    counts = {"from alpha_L": left, "into alpha_L": entered, "elsewhere": rest}
-    distinct = {"from alpha_L": len(starting), "into alpha_L": len(crossing), "elsewhere": 2 * len(staying)}
-    return pairs[:, order], {"pairs": counts, "distinct pairs to draw from": distinct}
+    entering = gather(runs, lag, draw(crossing, entering_count, random), np.ones(entering_count, bool))
+    counts = {"from alpha_L": left, "elsewhere": count - left, "entering": entering_count}
+    distinct = {"from alpha_L": len(starting), "elsewhere": 2 * len(staying), "entering": len(crossing)}
+    return pairs[:, order], entering, {"pairs": counts, "distinct pairs to draw from": distinct}
+
+
+def training_weights(enter, pairs, entering):
+    """Weights with which each pair is drawn equally often, and entering ones count for the fraction `enter`."""
+    staying = (1 - FROM_LEFT) * pairs
+    return {
+        "pairs.npy": {"weight": pairs / (pairs + entering), "loss_weight": 1.0},
+        "entering.npy": {
+            "weight": entering / (pairs + entering),
+            "loss_weight": enter / (1 - enter) * staying / entering,
+        },
+    }
 
 
 def arguments():
@@ -101,10 +114,9 @@ def arguments():
     ):
         parser.add_argument(f"--{name}", type=Path, required=name != "seeded", help=help)
     parser.add_argument("--lag", type=int, default=1000, help="ps")
-    parser.add_argument("--pairs", type=int, default=120_000)
+    parser.add_argument("--pairs", type=int, default=112_000)
+    parser.add_argument("--entering", type=int, default=8_000)
     parser.add_argument("--out", type=Path, default=HERE / "data")
-    parser.add_argument("--large", type=Path, help="also write float32 pairs there (.npz)")
-    parser.add_argument("--large-pairs", type=int, default=480_000)
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 
@@ -125,16 +137,13 @@ def main():
         "seed": args.seed,
     }
     args.out.mkdir(parents=True, exist_ok=True)
-    pairs, counts = make(free, args.lag, enter, args.pairs, np.random.default_rng(args.seed))
+    pairs, enters, counts = make(free, args.lag, args.pairs, args.entering, np.random.default_rng(args.seed))
     save(args.out / "pairs.npy", pairs.astype(np.float16))
+    save(args.out / "entering.npy", enters.astype(np.float16))
     shutil.copy(runs["equilibrium"].folder / "topology.pdb", args.out / "heavy.pdb")
-    text = json.dumps(about | counts, indent=1, default=float)
+    weights = {"training weights": training_weights(enter, args.pairs, args.entering)}
+    text = json.dumps(about | counts | weights, indent=1, default=float)
     (args.out / "pairs.json").write_text(text + "\n")
-    if args.large:
-        pairs, more = make(free, args.lag, enter, args.large_pairs, np.random.default_rng((args.seed, 1)))
-        fresh = args.large.with_name(f".{args.large.name}")
-        np.savez(fresh, x0=pairs[0], x1=pairs[1], about=json.dumps(about | more, default=float))
-        fresh.replace(args.large)
     print(text)
 
 

@@ -34,7 +34,7 @@ class JumpKernel;
  *     integrator.step(1000);  // 1000 jumps
  *
  * All settings that shape a step are read when the Context is created, except the temperature, the number of
- * relaxation steps, the attempts, the repair and the seed, which may be changed at any time (the seed takes effect
+ * relaxation steps, the relaxation's friction, the attempts, the repair and the seed, which may be changed at any time (the seed takes effect
  * when the Context is created or reinitialized).
  */
 class OPENMM_EXPORT_JUMP JumpIntegrator : public OpenMM::CompoundIntegrator {
@@ -58,7 +58,7 @@ public:
      * @param model          the transfer operator
      * @param graph          what the model sees of the System
      * @param temperature    temperature of the velocities and the relaxation, in K
-     * @param frictionCoeff  friction of the relaxation, in 1/ps
+     * @param frictionCoeff  friction of the dynamics, in 1/ps; see setRelaxationFriction()
      * @param stepSize       step size of the relaxation, in ps
      */
     JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature, double frictionCoeff,
@@ -98,6 +98,16 @@ public:
     int getRelaxationSteps() const { return relaxationSteps; }
     /** Set the number of steps of the relaxation integrator after each jump (0 or more). */
     void setRelaxationSteps(int steps);
+    /** Least friction of a Langevin relaxation after a jump, in 1/ps. */
+    double getRelaxationFriction() const { return relaxationFriction; }
+    /**
+     * Set the least friction of the relaxation after a jump, if it is a LangevinMiddleIntegrator. A proposal has a few
+     * kT more energy than the ensemble; at the friction of ordinary dynamics, 1/ps, it would take picoseconds to
+     * leave. Steps without a jump keep the friction of the relaxation integrator.
+     *
+     * @param friction  in 1/ps (0 or more; 0 always keeps the relaxation integrator's own)
+     */
+    void setRelaxationFriction(double friction);
     /** Number of proposals that are drawn before a jump is repaired or given up. */
     int getMaxAttempts() const { return maxAttempts; }
     /** Set the number of proposals that are drawn before a jump is repaired or given up (1 or more). */
@@ -194,7 +204,7 @@ private:
 
     JumpModel model;
     MolecularGraph graph;
-    double temperature, repairTolerance;
+    double temperature, relaxationFriction, repairTolerance;
     int relaxationSteps, maxAttempts, repairIterations, networkThreads, randomNumberSeed;
     RepairPolicy repairPolicy;
     bool doublePrecision;

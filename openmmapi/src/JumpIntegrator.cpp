@@ -33,6 +33,24 @@ private:
     chrono::steady_clock::time_point start;
 };
 
+/** Raises the friction of a LangevinMiddleIntegrator for the time of its life. */
+class FrictionRaiser {
+public:
+    FrictionRaiser(Integrator& integrator, double least) :
+        langevin(dynamic_cast<LangevinMiddleIntegrator*>(&integrator)), friction(langevin ? langevin->getFriction() : 0) {
+        if (langevin && friction < least)
+            langevin->setFriction(least);
+    }
+    ~FrictionRaiser() {
+        if (langevin)
+            langevin->setFriction(friction);
+    }
+
+private:
+    LangevinMiddleIntegrator* langevin;
+    double friction;
+};
+
 void require(bool condition, const string& message) {
     if (!condition)
         throw OpenMMException("JumpIntegrator: " + message);
@@ -64,7 +82,7 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
 
 JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature,
                                Integrator* relaxation) :
-    model(model), graph(graph), temperature(temperature), repairTolerance(100.0), relaxationSteps(25), maxAttempts(10),
+    model(model), graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0), relaxationSteps(25), maxAttempts(10),
     repairIterations(50), networkThreads(0), randomNumberSeed(0), repairPolicy(WhenNeeded), doublePrecision(false),
     jumpNumber(0), noiseSeed(0), maxEnergyIncrease(0), hasEnvironment(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
@@ -82,6 +100,11 @@ void JumpIntegrator::setTemperature(double temp) {
 void JumpIntegrator::setRelaxationSteps(int steps) {
     require(steps >= 0, "the number of relaxation steps cannot be negative");
     relaxationSteps = steps;
+}
+
+void JumpIntegrator::setRelaxationFriction(double friction) {
+    require(isfinite(friction) && friction >= 0, "the friction of the relaxation cannot be negative");
+    relaxationFriction = friction;
 }
 
 void JumpIntegrator::setMaxAttempts(int attempts) {
@@ -291,6 +314,7 @@ bool JumpIntegrator::repair(JumpRecord& record) {
 
 bool JumpIntegrator::relax(JumpRecord& record) {
     StageTimer timer(record, JumpStage::Relaxation);
+    const FrictionRaiser raiser(getRelaxationIntegrator(), record.accepted ? relaxationFriction : 0);
     if (record.accepted)
         jumpKernel().drawVelocities(*context, temperature, getConstraintTolerance(), noiseSeed, jumpNumber);
     getRelaxationIntegrator().step(relaxationSteps);

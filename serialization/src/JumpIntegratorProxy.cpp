@@ -57,6 +57,7 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
     const JumpIntegrator& integrator = *reinterpret_cast<const JumpIntegrator*>(object);
     node.setDoubleProperty("temperature", integrator.getTemperature());
     node.setIntProperty("relaxationSteps", integrator.getRelaxationSteps());
+    node.setDoubleProperty("relaxationFriction", integrator.getRelaxationFriction());
     node.setIntProperty("maxAttempts", integrator.getMaxAttempts());
     node.setIntProperty("repairPolicy", integrator.getRepairPolicy());
     node.setIntProperty("repairIterations", integrator.getRepairIterations());
@@ -89,6 +90,7 @@ void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
     const double temperature = node.getDoubleProperty("temperature");
     unique_ptr<JumpIntegrator> integrator(new JumpIntegrator(model, *graph, temperature, relaxation));
     integrator->setRelaxationSteps(node.getIntProperty("relaxationSteps"));
+    integrator->setRelaxationFriction(node.getDoubleProperty("relaxationFriction"));
     integrator->setMaxAttempts(node.getIntProperty("maxAttempts"));
     integrator->setRepairPolicy((JumpIntegrator::RepairPolicy)node.getIntProperty("repairPolicy"));
     integrator->setRepairIterations(node.getIntProperty("repairIterations"));

@@ -22,8 +22,9 @@ class Example:
         x0, x1: (N, 3) the two frames; x1 is the clean x0 in pretraining.
         t: (n) bridge times.
         augmentation, encoder_noise, bridge_noise: (N, 3) standard normal.
-        share: atoms of this process over the average number per process; the loss is multiplied by it, so that the
-            average over processes is the loss of the whole batch.
+        mask: (N) how much each atom counts, the loss weight of its pair.
+        share: what the atoms of this process count over the average per process; the loss is multiplied by it, so that
+            the average over processes is the loss of the whole batch.
     """
 
     atoms: Any
@@ -33,6 +34,7 @@ class Example:
     augmentation: torch.Tensor
     encoder_noise: torch.Tensor
     bridge_noise: torch.Tensor
+    mask: torch.Tensor
     share: float
 
 
@@ -42,6 +44,7 @@ class Collator:
     def __init__(self, sets: Sequence[PairSet], device: torch.device, dtype: torch.dtype):
         self.sets, self.device, self.dtype = sets, device, dtype
         self.sizes = np.array([s.system.molecule.size for s in sets])
+        self.loss_weights = np.array([s.loss_weight for s in sets])
         self.kept: dict[tuple[int, int], Any] = {}
 
     def example(
@@ -64,9 +67,10 @@ class Collator:
         rows = np.concatenate([np.arange(ends[k] - sizes[k], ends[k]) for k in mine])
         part = Items(items.sets[mine], items.first[mine])
         x0, x1 = self._positions(part)
-        arrays = [x0, x1, t[mine], *draws[:, rows]]
+        counts = np.repeat(self.loss_weights[items.sets], sizes)
+        arrays = [x0, x1, t[mine], *draws[:, rows], counts[rows]]
         tensors = [torch.from_numpy(np.ascontiguousarray(a)).to(self.device, self.dtype) for a in arrays]
-        share = 0.0 if empty else len(rows) * world / float(sizes.sum())
+        share = 0.0 if empty else counts[rows].sum() * world / float(counts.sum())
         return Example(self._atoms(part), *tensors, share)
 
     def _positions(self, items: Items) -> tuple[np.ndarray, np.ndarray]:

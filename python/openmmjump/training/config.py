@@ -160,6 +160,12 @@ class Data:
     frame_interval_ps: float | None = setting(None, "time between two frames", above=0)
     lag_time_ps: float | None = setting(None, "lag of the pairs; by default the lag of the model", above=0)
     weight: float = setting(1.0, "share of the pairs, relative to the other data", above=0)
+    loss_weight: float = setting(
+        1.0,
+        "how much each of its pairs counts in the loss: a set of rare events drawn ten times too often (`weight`) at a "
+        "tenth of the loss is learned with less noise, and without bias",
+        above=0,
+    )
     joined: bool = setting(False, "the files, sorted by name, follow each other in time without a gap")
     selection: str | None = setting(
         None, "MDTraj selection of the model's atoms; by default all but hydrogens, water and monatomic ions"

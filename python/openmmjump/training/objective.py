@@ -43,6 +43,7 @@ class Objective(torch.nn.Module):
             example.encoder_noise,
             example.bridge_noise,
             s["augmentation_scale"] * example.augmentation,
+            example.mask,
             kl_weight=s["kl_weight"],
             bridge_weight=s["drift_weight"],
             velocity_weight=s["velocity_weight"] / s["drift_weight"],

@@ -26,6 +26,7 @@ class PairSet:
         lag: frames from the first to the second, 0 for (x, x).
         cumulative: (P) running sum of the weights of the pairs, ending at 1; None if all weigh the same.
         weight: share of this set among all.
+        loss_weight: how much each pair counts in the loss.
         anchor: atoms x1 is superposed on x0 with, or None.
     """
 
@@ -35,6 +36,7 @@ class PairSet:
     cumulative: np.ndarray | None
     weight: float
     anchor: np.ndarray | None
+    loss_weight: float = 1.0
 
     def pick(self, u: np.ndarray) -> np.ndarray:
         """First frames (n) of the pairs at quantiles u (n) in [0, 1)."""
@@ -88,13 +90,13 @@ def make_pairs(
     index = np.concatenate(pieces)
     if len(index) == 0:
         if held_out:
-            return PairSet(system, index, lag, None, data.weight, None)  # nothing to draw
+            return PairSet(system, index, lag, None, data.weight, None, data.loss_weight)  # nothing to draw
         raise ConfigError([f"{path}: no trajectory of {system.name} is longer than the lag time of {lag_ps} ps."])
     cumulative = None
     if data.stratify is not None and not held_out:
         cumulative = np.cumsum(stratified_weights(system, index, data.stratify, path))
         cumulative /= cumulative[-1]
-    return PairSet(system, index, lag, cumulative, data.weight, _anchor(system, data))
+    return PairSet(system, index, lag, cumulative, data.weight, _anchor(system, data), data.loss_weight)
 
 
 def _anchor(system: System, data: Data) -> np.ndarray | None:
