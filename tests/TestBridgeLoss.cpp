@@ -85,10 +85,10 @@ TEST_P(BridgeLossParity, PublishedTraining) {
             ASSERT_LT(next, norms.numel());
             const double norm = norms[next++].item<double>();
             double allowed = tolerance * norm;
-            // Terms of the velocity head's gamma cancel to a thousandth of the loss (md): in single precision they are
-            // only known to its rounding, and the published number itself is off by 1e-5.
+            // Terms of the velocity head's gamma cancel to a thousandth of the loss (md): in single precision their sum
+            // is only known to a few roundings of the loss, and the published number itself is off by 1e-5.
             if (name == "vel_ffn.so3_norm.gamma" && GetParam().type == torch::kFloat32)
-                allowed += std::numeric_limits<float>::epsilon() * loss;
+                allowed += 4 * std::numeric_limits<float>::epsilon() * loss;
             EXPECT_NEAR(tensor.grad().norm().item<double>(), norm, allowed) << prefix << name;
             if (auto gradient = results.find(prefix + "grad." + name); gradient != results.end())
                 expectClose(tensor.grad(), gradient->second, tolerance, prefix + name);

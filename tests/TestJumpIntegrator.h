@@ -410,26 +410,32 @@ TEST_F(JumpIntegratorTest, OwnRelaxationIntegrator) {
     EXPECT_GT(integrator.getStatistics().getSeconds(JumpStage::Relaxation), 0);
 }
 
-// The walk heats the chain by several kT in each jump. Only a relaxation with high friction cools it again in time.
+// The walk heats the chain by several kT in each jump. A relaxation with high friction brings it back to equipartition:
+// three bonds and two angles, half a kT each.
 TEST_F(JumpIntegratorTest, RelaxationCoolsWhatJumpsHeat) {
     Chain chain;
-    const JumpModel model = makeModel();
+    WalkModel hot;
+    hot.priorVariance = 4e-4;
+    const JumpModel model = makeModel(hot);
+    const int steps = 200;
     const auto meanEnergy = [&](double friction) {
         auto integrator = makeIntegrator(chain, model);
-        integrator->setRelaxationSteps(50);
+        integrator->setRelaxationSteps(100);
         integrator->setRelaxationFriction(friction);
         Context context(chain.system, *integrator, getPlatform());
         context.setPositions(chain.positions);
         double sum = 0;
-        for (int step = 0; step < 100; step++) {
+        for (int step = 0; step < steps; step++) {
             integrator->step(1);
             sum += context.getState(State::Energy).getPotentialEnergy();
         }
         auto& langevin = dynamic_cast<LangevinMiddleIntegrator&>(integrator->getRelaxationIntegrator());
         EXPECT_EQ(langevin.getFriction(), 1.0);
-        return sum / 100;
+        return sum / steps;
     };
-    EXPECT_LT(meanEnergy(50.0), 0.7 * meanEnergy(0.0));
+    const double kT = BOLTZ * 300.0, expected = 2.5 * kT, error = kT * sqrt(2.5 / steps);
+    EXPECT_NEAR(meanEnergy(50.0), expected, 4 * error);
+    EXPECT_GT(meanEnergy(0.0), expected + 8 * error);
 }
 
 TEST_F(JumpIntegratorTest, ErrorsLeaveTheContextIntact) {

@@ -16,7 +16,6 @@ import mdtraj
 import numpy as np
 import torch
 from numpy.random import default_rng
-
 from openmmjump import models
 from openmmjump.evaluation.basins import positive_phi
 from openmmjump.evaluation.geometry import GeometryStandard, angles, distances
@@ -87,12 +86,15 @@ def report(y, x0, x1, topology, target):
         phi, psi = phi_psi(z, topology)
         ended, faults = positive_phi(phi), standard.faults(z)
         valid = ~np.any(list(faults.values()), axis=0)
-        print(f"{name:5s} leave {ratio(~ended & started & valid, started & valid)}"
-              f"  enter {ratio(ended & ~started & valid, ~started & valid)}"
-              f"  faults {', '.join(f'{key} {value.mean():.4f}' for key, value in faults.items())}"
-              f"  bonds {widths(distances(z, standard.bonds), distances(x1, standard.bonds)):.3f}"
-              f"  angles {widths(angles(z, standard.angles), angles(x1, standard.angles)):.3f}"
-              f"  jsd {jensen_shannon(histogram(phi[valid], psi[valid], weights[valid]), target):.4f}", flush=True)
+        print(
+            f"{name:5s} leave {ratio(~ended & started & valid, started & valid)}"
+            f"  enter {ratio(ended & ~started & valid, ~started & valid)}"
+            f"  faults {', '.join(f'{key} {value.mean():.4f}' for key, value in faults.items())}"
+            f"  bonds {widths(distances(z, standard.bonds), distances(x1, standard.bonds)):.3f}"
+            f"  angles {widths(angles(z, standard.angles), angles(x1, standard.angles)):.3f}"
+            f"  jsd {jensen_shannon(histogram(phi[valid], psi[valid], weights[valid]), target):.4f}",
+            flush=True,
+        )
 
 
 def main():

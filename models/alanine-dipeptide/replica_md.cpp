@@ -32,33 +32,59 @@ typedef float V __attribute__((vector_size(4 * W)));
 typedef int32_t I __attribute__((vector_size(4 * W)));
 typedef uint32_t U __attribute__((vector_size(4 * W)));
 
-struct Vec3 { V x, y, z; };
+struct Vec3 {
+    V x, y, z;
+};
 
-inline Vec3 operator+(const Vec3& a, const Vec3& b) { return {a.x + b.x, a.y + b.y, a.z + b.z}; }
-inline Vec3 operator-(const Vec3& a, const Vec3& b) { return {a.x - b.x, a.y - b.y, a.z - b.z}; }
-inline Vec3 operator*(V s, const Vec3& a) { return {s * a.x, s * a.y, s * a.z}; }
-inline Vec3 operator*(float s, const Vec3& a) { return {s * a.x, s * a.y, s * a.z}; }
-inline void operator+=(Vec3& a, const Vec3& b) { a = a + b; }
-inline void operator-=(Vec3& a, const Vec3& b) { a = a - b; }
-inline V dot(const Vec3& a, const Vec3& b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
+inline Vec3 operator+(const Vec3& a, const Vec3& b) {
+    return {a.x + b.x, a.y + b.y, a.z + b.z};
+}
+inline Vec3 operator-(const Vec3& a, const Vec3& b) {
+    return {a.x - b.x, a.y - b.y, a.z - b.z};
+}
+inline Vec3 operator*(V s, const Vec3& a) {
+    return {s * a.x, s * a.y, s * a.z};
+}
+inline Vec3 operator*(float s, const Vec3& a) {
+    return {s * a.x, s * a.y, s * a.z};
+}
+inline void operator+=(Vec3& a, const Vec3& b) {
+    a = a + b;
+}
+inline void operator-=(Vec3& a, const Vec3& b) {
+    a = a - b;
+}
+inline V dot(const Vec3& a, const Vec3& b) {
+    return a.x * b.x + a.y * b.y + a.z * b.z;
+}
 inline Vec3 cross(const Vec3& a, const Vec3& b) {
     return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};
 }
 
-inline V broadcast(float s) { return V{} + s; }
-inline V max(V a, V b) { return a > b ? a : b; }
-inline V min(V a, V b) { return a < b ? a : b; }
-inline V abs(V a) { return max(a, -a); }
+inline V broadcast(float s) {
+    return V{} + s;
+}
+inline V max(V a, V b) {
+    return a > b ? a : b;
+}
+inline V min(V a, V b) {
+    return a < b ? a : b;
+}
+inline V abs(V a) {
+    return max(a, -a);
+}
 
 inline bool any(I mask) {
     int32_t bits = 0;
-    for (int l = 0; l < W; ++l) bits |= mask[l];
+    for (int l = 0; l < W; ++l)
+        bits |= mask[l];
     return bits != 0;
 }
 
 inline V sqrt(V a) {
     V r;
-    for (int l = 0; l < W; ++l) r[l] = __builtin_sqrtf(a[l]);
+    for (int l = 0; l < W; ++l)
+        r[l] = __builtin_sqrtf(a[l]);
     return r;
 }
 
@@ -69,7 +95,9 @@ inline V exp(V x) {
     I k = __builtin_convertvector(x * 1.44269504f + (x < 0 ? broadcast(-0.5f) : broadcast(0.5f)), I);
     V n = __builtin_convertvector(k, V), r = x - n * 0.693147181f;
     V p = ((((1.9875691500e-4f * r + 1.3981999507e-3f) * r + 8.3334519073e-3f) * r + 4.1665795894e-2f) * r +
-           1.6666665459e-1f) * r + 5.0000001201e-1f;
+           1.6666665459e-1f) *
+              r +
+          5.0000001201e-1f;
     return (p * r * r + r + 1.0f) * (V)((k + 127) << 23);
 }
 
@@ -77,16 +105,24 @@ inline V log(V x) {
     I bits = (I)x, k = (bits >> 23) - 126;
     V m = (V)((bits & 0x7fffff) | 0x3f000000);
     I low = m < 0.707106781f;
-    k += low;                                       // a true comparison is -1
+    k += low; // a true comparison is -1
     m = (low ? m + m : m) - 1.0f;
     V z = m * m, n = __builtin_convertvector(k, V);
     V p = ((((((((7.0376836292e-2f * m - 1.1514610310e-1f) * m + 1.1676998740e-1f) * m - 1.2420140846e-1f) * m +
-               1.4249322787e-1f) * m - 1.6668057665e-1f) * m + 2.0000714765e-1f) * m - 2.4999993993e-1f) * m +
-           3.3333331174e-1f) * m * z;
+               1.4249322787e-1f) *
+                  m -
+              1.6668057665e-1f) *
+                 m +
+             2.0000714765e-1f) *
+                m -
+            2.4999993993e-1f) *
+               m +
+           3.3333331174e-1f) *
+          m * z;
     return n * 0.693147181f + (m + (p - 0.5f * z));
 }
 
-inline void sincos_turns(V u, V& s, V& c) {         // sine and cosine of 2 pi u, 0 <= u <= 1
+inline void sincos_turns(V u, V& s, V& c) { // sine and cosine of 2 pi u, 0 <= u <= 1
     I q = __builtin_convertvector(4.0f * u + 0.5f, I);
     V a = (u - 0.25f * __builtin_convertvector(q, V)) * 6.283185307f, z = a * a;
     V sa = ((-1.9515295891e-4f * z + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * a + a;
@@ -98,10 +134,14 @@ inline void sincos_turns(V u, V& s, V& c) {         // sine and cosine of 2 pi u
     c = ((q + 1) & 2) != 0 ? -c : c;
 }
 
-inline V acos(V x) {                                // Abramowitz and Stegun 4.4.46, to 2e-8
+inline V acos(V x) { // Abramowitz and Stegun 4.4.46, to 2e-8
     V a = min(abs(x), broadcast(1.0f));
     V p = ((((((-0.0012624911f * a + 0.0066700901f) * a - 0.0170881256f) * a + 0.0308918810f) * a - 0.0501743046f) * a +
-            0.0889789874f) * a - 0.2145988016f) * a + 1.5707963050f;
+            0.0889789874f) *
+               a -
+           0.2145988016f) *
+              a +
+          1.5707963050f;
     V y = sqrt(1.0f - a) * p;
     return x < 0 ? 3.141592654f - y : y;
 }
@@ -112,9 +152,13 @@ struct Generator {
 
     static U rotate(U x, int k) { return (x << k) | (x >> (32 - k)); }
 
-    V uniform() {                                   // in (0, 1)
+    V uniform() { // in (0, 1)
         U result = rotate(s[0] + s[3], 7) + s[0], t = s[1] << 9;
-        s[2] ^= s[0]; s[3] ^= s[1]; s[1] ^= s[2]; s[0] ^= s[3]; s[2] ^= t;
+        s[2] ^= s[0];
+        s[3] ^= s[1];
+        s[1] ^= s[2];
+        s[0] ^= s[3];
+        s[2] ^= t;
         s[3] = rotate(s[3], 11);
         return (__builtin_convertvector((I)(result >> 8), V) + 0.5f) * 0x1p-24f;
     }
@@ -131,14 +175,36 @@ struct Generator {
 
 constexpr int HARMONICS = 6;
 
-struct Atom { float mass, charge, rho, scaled, alpha, beta, gamma; };       // rho: offset radius, scaled: times rho
-struct Neck { float m0, d0; };
-struct Pair { int i, j; float qq, a, b; Neck neck_i, neck_j; };             // E = qq/r + a/r^12 - b/r^6
-struct Bond { int i, j; float length, k; };
-struct Angle { int i, j, k; float angle, kf; };
-struct Torsion { int i, j, k, l; float constant, cosine[HARMONICS], sine[HARMONICS]; };
-struct Constraint { int heavy, hydrogen; float length; };
-struct Solvent { float prefactor, offset, neck_scale, neck_cut, surface, probe; };
+struct Atom {
+    float mass, charge, rho, scaled, alpha, beta, gamma;
+}; // rho: offset radius, scaled: times rho
+struct Neck {
+    float m0, d0;
+};
+struct Pair {
+    int i, j;
+    float qq, a, b;
+    Neck neck_i, neck_j;
+}; // E = qq/r + a/r^12 - b/r^6
+struct Bond {
+    int i, j;
+    float length, k;
+};
+struct Angle {
+    int i, j, k;
+    float angle, kf;
+};
+struct Torsion {
+    int i, j, k, l;
+    float constant, cosine[HARMONICS], sine[HARMONICS];
+};
+struct Constraint {
+    int heavy, hydrogen;
+    float length;
+};
+struct Solvent {
+    float prefactor, offset, neck_scale, neck_cut, surface, probe;
+};
 
 struct Parameters {
     std::vector<Atom> atoms;
@@ -146,7 +212,7 @@ struct Parameters {
     std::vector<Bond> bonds;
     std::vector<Angle> angles;
     std::vector<Torsion> torsions;
-    std::vector<std::vector<Constraint>> clusters;                          // the hydrogens of one heavy atom
+    std::vector<std::vector<Constraint>> clusters; // the hydrogens of one heavy atom
     std::vector<int> written;
     Solvent solvent;
 };
@@ -157,27 +223,40 @@ void read(std::istream& in, Atom& a) {
 void read(std::istream& in, Pair& p) {
     in >> p.i >> p.j >> p.qq >> p.a >> p.b >> p.neck_i.m0 >> p.neck_i.d0 >> p.neck_j.m0 >> p.neck_j.d0;
 }
-void read(std::istream& in, Bond& b) { in >> b.i >> b.j >> b.length >> b.k; }
-void read(std::istream& in, Angle& a) { in >> a.i >> a.j >> a.k >> a.angle >> a.kf; }
+void read(std::istream& in, Bond& b) {
+    in >> b.i >> b.j >> b.length >> b.k;
+}
+void read(std::istream& in, Angle& a) {
+    in >> a.i >> a.j >> a.k >> a.angle >> a.kf;
+}
 void read(std::istream& in, Torsion& t) {
     in >> t.i >> t.j >> t.k >> t.l >> t.constant;
-    for (float& c : t.cosine) in >> c;
-    for (float& s : t.sine) in >> s;
+    for (float& c : t.cosine)
+        in >> c;
+    for (float& s : t.sine)
+        in >> s;
 }
-void read(std::istream& in, Constraint& c) { in >> c.heavy >> c.hydrogen >> c.length; }
+void read(std::istream& in, Constraint& c) {
+    in >> c.heavy >> c.hydrogen >> c.length;
+}
 void read(std::istream& in, Solvent& s) {
     in >> s.prefactor >> s.offset >> s.neck_scale >> s.neck_cut >> s.surface >> s.probe;
 }
-void read(std::istream& in, int& i) { in >> i; }
+void read(std::istream& in, int& i) {
+    in >> i;
+}
 
-template <typename Row> std::vector<Row> section(std::istream& in, const std::string& name) {
+template <typename Row>
+std::vector<Row> section(std::istream& in, const std::string& name) {
     std::string found;
     size_t count;
     if (!(in >> found >> count) || found != name)
         throw std::runtime_error("expected section " + name + ", found " + found);
     std::vector<Row> rows(count);
-    for (Row& row : rows) read(in, row);
-    if (!in) throw std::runtime_error("section " + name + " is broken");
+    for (Row& row : rows)
+        read(in, row);
+    if (!in)
+        throw std::runtime_error("section " + name + " is broken");
     return rows;
 }
 
@@ -190,7 +269,8 @@ Parameters read_parameters(const char* path) {
     p.angles = section<Angle>(in, "angles");
     p.torsions = section<Torsion>(in, "torsions");
     for (const Constraint& c : section<Constraint>(in, "constraints")) {
-        if (p.clusters.empty() || p.clusters.back()[0].heavy != c.heavy) p.clusters.emplace_back();
+        if (p.clusters.empty() || p.clusters.back()[0].heavy != c.heavy)
+            p.clusters.emplace_back();
         p.clusters.back().push_back(c);
     }
     p.solvent = section<Solvent>(in, "solvent").at(0);
@@ -205,21 +285,29 @@ class ForceField {
 public:
     explicit ForceField(const Parameters& p) : p(p), atoms(p.atoms.size()), pairs(p.pairs.size()) {}
 
-    V evaluate(const Vec3* x, Vec3* f) {            // returns the potential energy, writes the forces
-        for (size_t i = 0; i < atoms.size(); ++i) f[i] = Vec3{};
+    V evaluate(const Vec3* x, Vec3* f) { // returns the potential energy, writes the forces
+        for (size_t i = 0; i < atoms.size(); ++i)
+            f[i] = Vec3{};
         born_integrals(x);
         V energy = born_radii();
         energy += pair_energies();
         pair_forces(x, f);
-        for (const Bond& b : p.bonds) energy += bond(b, x, f);
-        for (const Angle& a : p.angles) energy += angle(a, x, f);
-        for (const Torsion& t : p.torsions) energy += torsion(t, x, f);
+        for (const Bond& b : p.bonds)
+            energy += bond(b, x, f);
+        for (const Angle& a : p.angles)
+            energy += angle(a, x, f);
+        for (const Torsion& t : p.torsions)
+            energy += torsion(t, x, f);
         return energy;
     }
 
 private:
-    struct AtomWork { V integral, inverse, slope, denergy; };               // I, 1/B, d(ln B)/dI, dE/d(ln B)
-    struct PairWork { V r2, rinv, di, dj, force; };                         // dI_i/dr, dI_j/dr, -dE/dr / r
+    struct AtomWork {
+        V integral, inverse, slope, denergy;
+    }; // I, 1/B, d(ln B)/dI, dE/d(ln B)
+    struct PairWork {
+        V r2, rinv, di, dj, force;
+    }; // dI_i/dr, dI_j/dr, -dE/dr / r
 
     const Parameters& p;
     std::vector<AtomWork> atoms;
@@ -229,7 +317,7 @@ private:
     // J. Phys. Chem. 100, 19824, 1996), as in OpenMM's GBn2 expression.  The derivatives by its limits L and U vanish.
     static void descreen(V r, V rinv, float rho, float s, V& value, V& derivative) {
         V u = r + s, l = max(broadcast(rho), abs(r - s)), inverse = 1.0f / (u * l);
-        V upper = l * inverse, lower = u * inverse;                         // 1/U, 1/L by one division
+        V upper = l * inverse, lower = u * inverse; // 1/U, 1/L by one division
         V squares = upper * upper - lower * lower, t = s * s * rinv;
         V logarithm = log(l * upper) * rinv;
         I touches = r + s > rho;
@@ -246,7 +334,8 @@ private:
     }
 
     void born_integrals(const Vec3* x) {
-        for (AtomWork& a : atoms) a.integral = V{};
+        for (AtomWork& a : atoms)
+            a.integral = V{};
         for (size_t n = 0; n < pairs.size(); ++n) {
             const Pair& q = p.pairs[n];
             const Atom &a = p.atoms[q.i], &b = p.atoms[q.j];
@@ -300,8 +389,8 @@ private:
             V inverse = a.inverse * b.inverse, decay = exp(-0.25f * w.r2 * inverse), bb = 1.0f / inverse;
             V finv = 1.0f / sqrt(w.r2 + bb * decay);
             V solvation = -p.solvent.prefactor * p.atoms[q.i].charge * p.atoms[q.j].charge * finv;
-            V slope = solvation * finv * finv;                              // -dE/d(f^2) times 2
-            V dbb = -0.5f * slope * decay * (bb + 0.25f * w.r2);            // dE/d(ln B), the same for both
+            V slope = solvation * finv * finv;                   // -dE/d(f^2) times 2
+            V dbb = -0.5f * slope * decay * (bb + 0.25f * w.r2); // dE/d(ln B), the same for both
             a.denergy += dbb;
             b.denergy += dbb;
             w.force = (coulomb + 12.0f * repulsion - 6.0f * attraction) * r2inv + slope * (1.0f - 0.25f * decay);
@@ -310,8 +399,9 @@ private:
         return energy;
     }
 
-    void pair_forces(const Vec3* x, Vec3* f) {      // adds the change of the Born radii, once dE/dB is complete
-        for (AtomWork& a : atoms) a.denergy *= a.slope;                     // now dE/dI
+    void pair_forces(const Vec3* x, Vec3* f) { // adds the change of the Born radii, once dE/dB is complete
+        for (AtomWork& a : atoms)
+            a.denergy *= a.slope; // now dE/dI
         for (size_t n = 0; n < pairs.size(); ++n) {
             const Pair& q = p.pairs[n];
             const PairWork& w = pairs[n];
@@ -322,7 +412,7 @@ private:
         }
     }
 
-    static V bond(const Bond& b, const Vec3* x, Vec3* f) {                  // k/2 (r - r0)^2
+    static V bond(const Bond& b, const Vec3* x, Vec3* f) { // k/2 (r - r0)^2
         Vec3 d = x[b.i] - x[b.j];
         V r = sqrt(dot(d, d)), stretch = r - b.length;
         Vec3 force = (-b.k * stretch / r) * d;
@@ -331,13 +421,13 @@ private:
         return 0.5f * b.k * stretch * stretch;
     }
 
-    static V angle(const Angle& a, const Vec3* x, Vec3* f) {                // k/2 (theta - theta0)^2
+    static V angle(const Angle& a, const Vec3* x, Vec3* f) { // k/2 (theta - theta0)^2
         Vec3 u = x[a.i] - x[a.j], v = x[a.k] - x[a.j];
         V uinv = 1.0f / sqrt(dot(u, u)), vinv = 1.0f / sqrt(dot(v, v));
         u = uinv * u;
         v = vinv * v;
         V cosine = dot(u, v), bend = acos(cosine) - a.angle;
-        V slope = a.kf * bend / sqrt(max(1.0f - cosine * cosine, broadcast(1e-8f)));        // -dE/d(cos theta)
+        V slope = a.kf * bend / sqrt(max(1.0f - cosine * cosine, broadcast(1e-8f))); // -dE/d(cos theta)
         Vec3 fi = (slope * uinv) * (v - cosine * u), fk = (slope * vinv) * (u - cosine * v);
         f[a.i] += fi;
         f[a.k] += fk;
@@ -351,7 +441,7 @@ private:
         Vec3 m = cross(a, b), n = cross(b, c);
         V b2 = dot(b, b), blen = sqrt(b2), m2inv = 1.0f / dot(m, m), n2inv = 1.0f / dot(n, n);
         V norm = sqrt(m2inv * n2inv), c1 = dot(m, n) * norm, s1 = dot(a, n) * blen * norm;
-        V cn = c1, sn = s1, energy = broadcast(t.constant), slope = V{};    // slope: dE/dphi
+        V cn = c1, sn = s1, energy = broadcast(t.constant), slope = V{}; // slope: dE/dphi
         for (int k = 0; k < HARMONICS; ++k) {
             energy += t.cosine[k] * cn + t.sine[k] * sn;
             slope += (k + 1.0f) * (t.sine[k] * cn - t.cosine[k] * sn);
@@ -371,13 +461,16 @@ private:
 
 // ------------------------------------------------------------------------------------------------------ integrator
 
-struct Batch { std::vector<Vec3> x, v; Generator random; };
+struct Batch {
+    std::vector<Vec3> x, v;
+    Generator random;
+};
 
 // OpenMM's LangevinMiddleIntegrator (Zhang et al., J. Phys. Chem. A 123, 6056, 2019; leapfrog form, with constraints).
 class Integrator {
 public:
-    Integrator(const Parameters& p, float dt, float friction, float temperature)
-        : p(p), forces(p), f(p.atoms.size()), old(p.atoms.size()), dt(dt), keep(std::exp(-friction * dt)) {
+    Integrator(const Parameters& p, float dt, float friction, float temperature) :
+        p(p), forces(p), f(p.atoms.size()), old(p.atoms.size()), dt(dt), keep(std::exp(-friction * dt)) {
         double kt = 8.31446261815324e-3 * temperature;
         for (const Atom& a : p.atoms) {
             inverse_mass.push_back(1.0f / a.mass);
@@ -392,36 +485,42 @@ public:
             b.v[i] += (dt * inverse_mass[i]) * f[i];
             old[i] = b.x[i];
         }
-        for (const auto& cluster : p.clusters) constrain_velocities(cluster, b);
-        for (size_t i = 0; i < n; i += 2) {         // two atoms share three Box-Muller pairs
+        for (const auto& cluster : p.clusters)
+            constrain_velocities(cluster, b);
+        for (size_t i = 0; i < n; i += 2) { // two atoms share three Box-Muller pairs
             V g[6];
-            for (int k = 0; k < 6; k += 2) b.random.normals(g[k], g[k + 1]);
+            for (int k = 0; k < 6; k += 2)
+                b.random.normals(g[k], g[k + 1]);
             drift(b, i, Vec3{g[0], g[1], g[2]});
-            if (i + 1 < n) drift(b, i + 1, Vec3{g[3], g[4], g[5]});
+            if (i + 1 < n)
+                drift(b, i + 1, Vec3{g[3], g[4], g[5]});
         }
-        for (const auto& cluster : p.clusters) constrain_positions(cluster, b);
+        for (const auto& cluster : p.clusters)
+            constrain_positions(cluster, b);
     }
 
     V potential(const Batch& b) { return forces.evaluate(b.x.data(), f.data()); }
 
     V kinetic(const Batch& b) const {
         V sum = V{};
-        for (size_t i = 0; i < p.atoms.size(); ++i) sum += 0.5f * p.atoms[i].mass * dot(b.v[i], b.v[i]);
+        for (size_t i = 0; i < p.atoms.size(); ++i)
+            sum += 0.5f * p.atoms[i].mass * dot(b.v[i], b.v[i]);
         return sum;
     }
 
-    void centre(Batch& b) const {                   // an exact symmetry; keeps single precision positions small
+    void centre(Batch& b) const { // an exact symmetry; keeps single precision positions small
         Vec3 sum{};
         float mass = 0;
         for (size_t i = 0; i < p.atoms.size(); ++i) {
             sum += p.atoms[i].mass * b.x[i];
             mass += p.atoms[i].mass;
         }
-        for (Vec3& x : b.x) x -= (1.0f / mass) * sum;
+        for (Vec3& x : b.x)
+            x -= (1.0f / mass) * sum;
     }
 
 private:
-    static constexpr float TOLERANCE = 1e-6f;       // relative, of constrained distances
+    static constexpr float TOLERANCE = 1e-6f; // relative, of constrained distances
     static constexpr int ITERATIONS = 50, LARGEST = 4;
 
     const Parameters& p;
@@ -436,7 +535,7 @@ private:
         b.x[i] += (0.5f * dt) * b.v[i];
     }
 
-    void constrain_velocities(const std::vector<Constraint>& cluster, Batch& b) {           // RATTLE
+    void constrain_velocities(const std::vector<Constraint>& cluster, Batch& b) { // RATTLE
         for (int iteration = 0; iteration < ITERATIONS; ++iteration) {
             I moving = I{};
             for (const Constraint& c : cluster) {
@@ -448,7 +547,8 @@ private:
                 b.v[c.heavy] -= (wi * g) * d;
                 b.v[c.hydrogen] += (wj * g) * d;
             }
-            if (!any(moving)) break;
+            if (!any(moving))
+                break;
         }
     }
 
@@ -473,7 +573,8 @@ private:
                 heavy_shift += (wi * g) * before[k];
                 shift[k] -= (wj * g) * before[k];
             }
-            if (!any(moving)) break;
+            if (!any(moving))
+                break;
         }
         b.x[heavy] += heavy_shift;
         b.v[heavy] += (1.0f / dt) * heavy_shift;
@@ -488,22 +589,33 @@ private:
 
 std::vector<uint32_t> read_words(const char* path) {
     std::ifstream in(path, std::ios::binary | std::ios::ate);
-    if (!in) throw std::runtime_error(std::string("cannot read ") + path);
+    if (!in)
+        throw std::runtime_error(std::string("cannot read ") + path);
     std::vector<uint32_t> words(in.tellg() / 4);
     in.seekg(0).read(reinterpret_cast<char*>(words.data()), words.size() * 4);
     return words;
 }
 
-template <typename T> void write(const std::string& path, const std::vector<T>& words) {
+template <typename T>
+void write(const std::string& path, const std::vector<T>& words) {
     std::ofstream out(path, std::ios::binary);
     out.write(reinterpret_cast<const char*>(words.data()), words.size() * 4);
-    if (!out) throw std::runtime_error("cannot write " + path);
+    if (!out)
+        throw std::runtime_error("cannot write " + path);
 }
 
-float as_float(uint32_t w) { float f; std::memcpy(&f, &w, 4); return f; }
-uint32_t as_word(float f) { uint32_t w; std::memcpy(&w, &f, 4); return w; }
+float as_float(uint32_t w) {
+    float f;
+    std::memcpy(&f, &w, 4);
+    return f;
+}
+uint32_t as_word(float f) {
+    uint32_t w;
+    std::memcpy(&w, &f, 4);
+    return w;
+}
 
-void gather(const uint32_t* words, size_t atoms, Vec3* x) {                 // [W][atoms][3] into lanes
+void gather(const uint32_t* words, size_t atoms, Vec3* x) { // [W][atoms][3] into lanes
     for (int l = 0; l < W; ++l)
         for (size_t i = 0; i < atoms; ++i, words += 3) {
             x[i].x[l] = as_float(words[0]);
@@ -550,7 +662,10 @@ void evaluate(const Parameters& p, const char* conformations, const std::string&
     write(out, result);
 }
 
-struct Plan { int steps, stride, fine_stride, fine_replicas; float dt, friction, temperature; };
+struct Plan {
+    int steps, stride, fine_stride, fine_replicas;
+    float dt, friction, temperature;
+};
 
 void run(const Parameters& p, const char* state, const std::string& out, const Plan& plan) {
     constexpr int CENTRE_EVERY = 50;
@@ -566,11 +681,13 @@ void run(const Parameters& p, const char* state, const std::string& out, const P
         uint32_t *xw = &words[first * atoms * 3], *vw = xw + coordinates, *rw = &words[2 * coordinates + first * 4];
         gather(xw, atoms, b.x.data());
         gather(vw, atoms, b.v.data());
-        for (int k = 0; k < 4 * W; ++k) b.random.s[k % 4][k / 4] = rw[k];
+        for (int k = 0; k < 4 * W; ++k)
+            b.random.s[k % 4][k / 4] = rw[k];
         int fine_lanes = std::min(W, std::max(0, plan.fine_replicas - int(first)));
         for (int step = 1; step <= plan.steps; ++step) {
             integrator.step(b);
-            if (step % CENTRE_EVERY == 0) integrator.centre(b);
+            if (step % CENTRE_EVERY == 0)
+                integrator.centre(b);
             if (step % plan.fine_stride == 0 && fine_lanes > 0) {
                 size_t row = (step / plan.fine_stride - 1) * plan.fine_replicas + first;
                 write_frame(p, b, fine_lanes, &fine[row * width]);
@@ -587,7 +704,8 @@ void run(const Parameters& p, const char* state, const std::string& out, const P
         }
         scatter(b.x.data(), atoms, xw);
         scatter(b.v.data(), atoms, vw);
-        for (int k = 0; k < 4 * W; ++k) rw[k] = b.random.s[k % 4][k / 4];
+        for (int k = 0; k < 4 * W; ++k)
+            rw[k] = b.random.s[k % 4][k / 4];
     }
     write(out + ".frames", frames);
     write(out + ".energies", energies);

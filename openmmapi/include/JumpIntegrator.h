@@ -34,8 +34,8 @@ class JumpKernel;
  *     integrator.step(1000);  // 1000 jumps
  *
  * All settings that shape a step are read when the Context is created, except the temperature, the number of
- * relaxation steps, the relaxation's friction, the attempts, the repair and the seed, which may be changed at any time (the seed takes effect
- * when the Context is created or reinitialized).
+ * relaxation steps, the relaxation's friction, the attempts, the repair and the seed, which may be changed at any time
+ * (the seed takes effect when the Context is created or reinitialized).
  */
 class OPENMM_EXPORT_JUMP JumpIntegrator : public OpenMM::CompoundIntegrator {
 public:

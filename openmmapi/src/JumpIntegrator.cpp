@@ -37,7 +37,8 @@ private:
 class FrictionRaiser {
 public:
     FrictionRaiser(Integrator& integrator, double least) :
-        langevin(dynamic_cast<LangevinMiddleIntegrator*>(&integrator)), friction(langevin ? langevin->getFriction() : 0) {
+        langevin(dynamic_cast<LangevinMiddleIntegrator*>(&integrator)),
+        friction(langevin ? langevin->getFriction() : 0) {
         if (langevin && friction < least)
             langevin->setFriction(least);
     }
@@ -82,9 +83,10 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
 
 JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature,
                                Integrator* relaxation) :
-    model(model), graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0), relaxationSteps(25), maxAttempts(10),
-    repairIterations(50), networkThreads(0), randomNumberSeed(0), repairPolicy(WhenNeeded), doublePrecision(false),
-    jumpNumber(0), noiseSeed(0), maxEnergyIncrease(0), hasEnvironment(false) {
+    model(model), graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0),
+    relaxationSteps(25), maxAttempts(10), repairIterations(50), networkThreads(0), randomNumberSeed(0),
+    repairPolicy(WhenNeeded), doublePrecision(false), jumpNumber(0), noiseSeed(0), maxEnergyIncrease(0),
+    hasEnvironment(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
     addIntegrator(relaxation);
     requireTemperature(temperature);

@@ -30,13 +30,14 @@ class PVB(nn.Module):
     """The encoder, decoder and heads of PVB; everything but the parameters lives in C++.
 
     The parameters are the given tensors, under their published names, so `state_dict()` is what a model file holds.
-    Positions are (N, 3) in Angstrom in any floating point type; results have the type of the parameters. All methods are
-    differentiable, except `jump`.
+    Positions are (N, 3) in Angstrom in any floating point type; results have the type of the parameters. All methods
+    are differentiable, except `jump`.
 
     Args:
-        config: hidden_dim, ffn_dim, rbf_dim, heads, layers, encoder_layers, k_neighbors, cutoff_lower, cutoff_upper, sigma,
-            coord_prior_var and order (1 or 2), and the words head ("drift", as published, "endpoint" or "scaled"), encoder
-            ("learned" or "fixed"), reference ("distances" or "vectors") and step_noise ("euler" or "bridge"). What is absent has the published value.
+        config: hidden_dim, ffn_dim, rbf_dim, heads, layers, encoder_layers, k_neighbors, cutoff_lower, cutoff_upper,
+            sigma, coord_prior_var and order (1 or 2), and the words head ("drift", as published, "endpoint" or
+            "scaled"), encoder ("learned" or "fixed"), reference ("distances" or "vectors") and step_noise ("euler" or
+            "bridge"). What is absent has the published value.
         tensors: parameters by name.
 
     Raises:
@@ -81,7 +82,7 @@ class PVB(nn.Module):
     def native(self) -> _network.PvbNetwork:
         """The C++ network on the present parameters; made anew when a parameter was replaced by another object."""
         parameters = dict(self.named_parameters())
-        # .to(), optimizers and load_state_dict() change a parameter in place, and C++ sees it; a replaced object it doesn't.
+        # .to(), optimizers and load_state_dict() change a parameter in place: C++ sees that, but no replaced object.
         key = tuple(id(p) for p in parameters.values())
         if self._handle is None or self._handle[0] != key:
             network = _network.PvbNetwork(self.config, parameters)
@@ -94,7 +95,7 @@ class PVB(nn.Module):
         return self.native().log_variance(atoms._batch, x0)
 
     def drift(self, atoms: Atoms, t: float | Tensor, y0: Tensor, yt: Tensor) -> Tensor:
-        """Drift (A) at time t and point yt of the bridge that started at y0, (N, 3). t may be (M), one for each molecule."""
+        """Drift (A) at t and yt of the bridge that began at y0, (N, 3). t is one number or (M), one per molecule."""
         return self.native().drift(atoms._batch, t, y0, yt)
 
     def velocity(self, atoms: Atoms, t: float | Tensor, y0: Tensor, yt: Tensor) -> Tensor:

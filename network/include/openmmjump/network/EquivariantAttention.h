@@ -15,7 +15,8 @@ namespace JumpPlugin {
  *     X_i    = sum_j a s_j d_s                                                   (H)
  *     Vagg_i = sum_j (V_j (m1_j d_1) + (m2_j d_2) u_ij)                          (3, H)
  *
- * Self edges take part with u = 0. The sum over j runs over all edges into i.
+ * Self edges take part with u = 0; the cutoff and the unit vector of the self pair are constants: fused() gives them no
+ * gradient. The sum over j runs over all edges into i.
  *
  * Shapes: N atoms, P pairs of the graph (row 0: the self pair), H channels in A heads.
  *  - nodes    (N, 5H): q, k, s, m1, m2 of every atom, each part in the order of the heads
