@@ -205,13 +205,27 @@ def _restoreModel(data, name):
 %}
 
 /* ---- the molecular graph ---- */
-%ignore JumpPlugin::MolecularGraph::Stereocenter;
-%ignore JumpPlugin::MolecularGraph::getStereocenter;
+/* Copies, which outlive the graph. */
+%define COPIED(TYPE)
+%typemap(out) const TYPE& {
+    $result = SWIG_NewPointerObj(new TYPE(*$1), $descriptor(TYPE*), SWIG_POINTER_OWN);
+}
+%enddef
+COPIED(JumpPlugin::MolecularGraph::Atom)
+COPIED(JumpPlugin::MolecularGraph::Bond)
+COPIED(JumpPlugin::MolecularGraph::Stereocenter)
+COPIED(JumpPlugin::MolecularGraph::RidingAtom)
+%ignore JumpPlugin::MolecularGraph::Stereocenter::atoms;
+%extend JumpPlugin::MolecularGraph::Stereocenter {
+    std::vector<int> getAtoms() const { return {$self->atoms.begin(), $self->atoms.end()}; }
+    %pythoncode %{
+    @property
+    def atoms(self):
+        """Indices of the four model atoms."""
+        return self.getAtoms()
+    %}
+}
 %extend JumpPlugin::MolecularGraph {
-    std::vector<int> getStereocenterAtoms(int index) const {
-        const auto& atoms = $self->getStereocenter(index).atoms;
-        return std::vector<int>(atoms.begin(), atoms.end());
-    }
     static JumpPlugin::MolecularGraph* _deserialize(const std::string& xml) {
         std::stringstream stream(xml);
         return OpenMM::XmlSerializer::deserialize<JumpPlugin::MolecularGraph>(stream);
@@ -260,26 +274,11 @@ UNIT(JumpPlugin::JumpIntegrator::getRepairTolerance, _unit.kilojoules_per_mole /
         args[3].thisown = 0
 %}
 /* Copies, so that neither changes when the simulation goes on. */
-%typemap(out) const JumpPlugin::JumpStatistics& {
-    $result = SWIG_NewPointerObj(new JumpPlugin::JumpStatistics(*$1), $descriptor(JumpPlugin::JumpStatistics*),
-                                 SWIG_POINTER_OWN);
-}
-%typemap(out) const JumpPlugin::JumpRecord& {
-    $result = SWIG_NewPointerObj(new JumpPlugin::JumpRecord(*$1), $descriptor(JumpPlugin::JumpRecord*),
-                                 SWIG_POINTER_OWN);
-}
-%typemap(out) const JumpPlugin::GateSettings& {
-    $result = SWIG_NewPointerObj(new JumpPlugin::GateSettings(*$1), $descriptor(JumpPlugin::GateSettings*),
-                                 SWIG_POINTER_OWN);
-}
-%typemap(out) const JumpPlugin::JumpModel& {
-    $result = SWIG_NewPointerObj(new JumpPlugin::JumpModel(*$1), $descriptor(JumpPlugin::JumpModel*),
-                                 SWIG_POINTER_OWN);
-}
-%typemap(out) const JumpPlugin::MolecularGraph& {
-    $result = SWIG_NewPointerObj(new JumpPlugin::MolecularGraph(*$1), $descriptor(JumpPlugin::MolecularGraph*),
-                                 SWIG_POINTER_OWN);
-}
+COPIED(JumpPlugin::JumpStatistics)
+COPIED(JumpPlugin::JumpRecord)
+COPIED(JumpPlugin::GateSettings)
+COPIED(JumpPlugin::JumpModel)
+COPIED(JumpPlugin::MolecularGraph)
 %newobject JumpPlugin::JumpIntegrator::_deserialize;
 %extend JumpPlugin::JumpIntegrator {
     static JumpPlugin::JumpIntegrator* _deserialize(const std::string& xml) {

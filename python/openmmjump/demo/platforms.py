@@ -35,8 +35,12 @@ class PlatformChoice:
         return simulation
 
 
-def candidates(name: str | None = None) -> list[PlatformChoice]:
+def candidates(name: str | None = None, repeatable: bool = False) -> list[PlatformChoice]:
     """The platforms OpenMM has loaded, or those of one name.
+
+    Args:
+        name: of the platform; None for all
+        repeatable: leave out the CPU platform with all threads: forces are summed in another order on each machine
 
     Raises:
         ValueError: if OpenMM has no platform of that name
@@ -45,6 +49,8 @@ def candidates(name: str | None = None) -> list[PlatformChoice]:
 
     present = [Platform.getPlatform(i).getName() for i in range(Platform.getNumPlatforms())]
     wanted = [choice for choice in PLATFORMS if choice[0] in present and name in (None, choice[0])]
+    if repeatable:
+        wanted = [choice for choice in wanted if choice != ("CPU", {})]
     if not wanted and name in present:
         wanted = [(name, {})]
     if not wanted:

@@ -80,7 +80,7 @@ class Demo:
         with self._timed("setup"):
             self.molecule = equilibrate(self.molecule, seed)
             write_topology(self.molecule, self.settings.out / "topology.pdb")
-            ours = candidates(self.settings.platform)
+            ours = candidates(self.settings.platform, repeatable=True)
             self.platform, jump_speeds = fastest(self.molecule, lambda: self.integrator(seed), ours, first=3)
             theirs = candidates(self.settings.md_platform)
             self.md_platform, md_speeds = fastest(self.molecule, lambda: langevin(seed), theirs, first=100)
