@@ -118,16 +118,17 @@ TEST(ModelFile, RefusesFilesThatAreNoModels) {
 
 TEST(ModelFile, RefusesEveryMisspeltKey) {
     for (const char* key :
-         {"format",       "name",      "family",      "architecture",  "hidden_dim",   "ffn_dim",   "rbf_dim",
-          "heads",        "layers",    "k_neighbors", "cutoff_lower",  "cutoff_upper", "sigma",     "coord_prior_var",
-          "length_scale", "lag_time",  "temperature", "sampler",       "type",         "time_grid", "step_noise",
-          "atoms",        "preserves", "orientation", "center_of_mass"})
+         {"name",      "family",      "architecture",  "hidden_dim",   "ffn_dim",   "rbf_dim",         "heads",
+          "layers",    "k_neighbors", "cutoff_lower",  "cutoff_upper", "sigma",     "coord_prior_var", "length_scale",
+          "lag_time",  "temperature", "sampler",       "type",         "time_grid", "step_noise",      "atoms",
+          "preserves", "orientation", "center_of_mass"})
         expectRefused(
             [&] {
                 const string quoted = string("\"").append(key).append("\":");
                 parse(makeModel(replaceIn(makeMetadata(), quoted, "\"other\":")));
             },
             "unknown key 'other'");
+    expectRefused([] { parse(makeModel(replaceIn(makeMetadata(), "\"format\":", "\"other\":"))); }, "no key 'format'");
 }
 
 TEST(ModelFile, NamesTheFault) {

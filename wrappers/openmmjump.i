@@ -54,6 +54,15 @@ static void setOpenMMException(const std::exception& error) {
 %pythoncode %{
 import openmm as _openmm
 from openmm import unit as _unit
+
+
+def _checkNumber(value, unit, name):
+    """Raise TypeError unless a value is a plain number or a Quantity of a fitting dimension."""
+    if isinstance(value, _unit.Quantity):
+        if not value.unit.is_compatible(unit):
+            raise TypeError(f"the {name} must be in {unit} or a compatible unit, not in {value.unit}")
+    elif not hasattr(value, "__float__"):
+        raise TypeError(f"the {name} must be a number or a Quantity, not {value!r}")
 %}
 
 /* Errors become openmm.OpenMMException, as in OpenMM itself. */
@@ -162,6 +171,8 @@ _CAUSES = ("none", "not_finite", "broken_bond", "clash", "inverted_stereocenter"
 %}
 
 /* ---- settings of the gate ---- */
+/* A misspelt setting raises AttributeError. */
+%pythonnondynamic JumpPlugin::GateSettings;
 %include "GateSettings.h"
 
 /* ---- the model ---- */
@@ -265,9 +276,37 @@ UNIT(JumpPlugin::JumpIntegrator::getRelaxationFriction, 1 / _unit.picosecond)
 UNIT(JumpPlugin::JumpIntegrator::getLagTime, _unit.picoseconds)
 UNIT(JumpPlugin::JumpIntegrator::getStepSize, _unit.picoseconds)
 UNIT(JumpPlugin::JumpIntegrator::getRepairTolerance, _unit.kilojoules_per_mole / _unit.nanometer)
-%pythonprepend JumpPlugin::JumpIntegrator::JumpIntegrator %{
-    if len(args) == 4 and isinstance(args[3], _openmm.Integrator) and not args[3].thisown:
+%define CHECKED_NUMBER(METHOD, ARGUMENT, QUANTITY, NAME)
+%pythonprepend METHOD %{
+    _checkNumber(ARGUMENT, QUANTITY, NAME)
+%}
+%enddef
+CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setTemperature, temp, _unit.kelvin, "temperature")
+CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setRelaxationFriction, friction, _unit.picosecond**-1, "friction")
+CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setRepairTolerance, tolerance,
+               _unit.kilojoules_per_mole / _unit.nanometer, "repair tolerance")
+%pythoncode %{
+def _checkConstructor(args):
+    """Raise TypeError, in one sentence, unless the arguments can make a JumpIntegrator."""
+    if len(args) not in (4, 5):
+        raise TypeError(
+            "a JumpIntegrator is made of a model, a graph, a temperature, and either friction and step size or a "
+            f"relaxation integrator, but {len(args)} arguments were given"
+        )
+    for value, kind, name in ((args[0], JumpModel, "model"), (args[1], MolecularGraph, "graph")):
+        if not isinstance(value, kind):
+            raise TypeError(f"the {name} must be a {kind.__name__}, not {value!r}")
+    _checkNumber(args[2], _unit.kelvin, "temperature")
+    if len(args) == 5:
+        _checkNumber(args[3], _unit.picosecond**-1, "friction")
+        _checkNumber(args[4], _unit.picosecond, "step size")
+    elif not isinstance(args[3], _openmm.Integrator):
+        raise TypeError(f"the relaxation must be an openmm.Integrator, not {args[3]!r}")
+    elif not args[3].thisown:
         raise ValueError("the relaxation integrator is already owned by another object")
+%}
+%pythonprepend JumpPlugin::JumpIntegrator::JumpIntegrator %{
+    _checkConstructor(args)
 %}
 %pythonappend JumpPlugin::JumpIntegrator::JumpIntegrator %{
     if len(args) == 4:
@@ -291,13 +330,42 @@ COPIED(JumpPlugin::MolecularGraph)
         }
         return jump;
     }
-    static JumpPlugin::JumpIntegrator& cast(OpenMM::Integrator& integrator) {
-        return dynamic_cast<JumpPlugin::JumpIntegrator&>(integrator);
+    static JumpPlugin::JumpIntegrator& _cast(OpenMM::Integrator& integrator) {
+        auto* jump = dynamic_cast<JumpPlugin::JumpIntegrator*>(&integrator);
+        if (jump == nullptr)
+            throw OpenMM::OpenMMException("The Integrator is another one, not a JumpIntegrator");
+        return *jump;
     }
     static bool isinstance(OpenMM::Integrator& integrator) {
         return dynamic_cast<JumpPlugin::JumpIntegrator*>(&integrator) != nullptr;
     }
     %pythoncode %{
+    @staticmethod
+    def cast(integrator):
+        """The JumpIntegrator behind an Integrator, for instance one that openmm.XmlSerializer returned.
+
+        Parameters
+        ----------
+        integrator : openmm.Integrator
+            what is a JumpIntegrator, though its Python type may not say so; it stays the owner
+
+        Raises
+        ------
+        OpenMMException
+            if it is another Integrator
+        """
+        if isinstance(integrator, JumpIntegrator):
+            return integrator
+        jump = JumpIntegrator._cast(integrator)
+        jump._owner = integrator  # lives as long as its user
+        return jump
+
+    def getRelaxationIntegrator(self):
+        """The integrator that relaxes after each jump, with all the methods of its own class."""
+        relaxation = self.getIntegrator(0)
+        relaxation._owner = self  # lives as long as its user
+        return relaxation
+
     def __reduce__(self):
         return _restoreIntegrator, (_openmm.XmlSerializer.serialize(self),)
 
@@ -308,7 +376,7 @@ COPIED(JumpPlugin::MolecularGraph)
         return self.__copy__()
     %}
 }
-%ignore JumpPlugin::JumpIntegrator::getRelaxationIntegrator() const;
+%ignore JumpPlugin::JumpIntegrator::getRelaxationIntegrator;
 %include "JumpIntegrator.h"
 %pythoncode %{
 def _restoreIntegrator(xml):

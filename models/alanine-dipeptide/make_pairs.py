@@ -15,7 +15,9 @@ would hardly show a crossing, and its frequency would be that of a handful of ev
   which `weight` and `loss_weight` of the training configuration;
 - the others stay elsewhere: pairs of the equilibrium runs, half of them exchanged, too.
 
-Written are OUT/pairs.npy and OUT/entering.npy, float16 [2, pairs, 10, 3] in nm, which `openmm-jump train` reads as so
+OUT/leaving.npy holds further leaving pairs for calibrate.yaml, which counts crossings more than they are worth.
+
+Written are OUT/{pairs,entering,leaving}.npy, float16 [2, pairs, 10, 3] in nm, which `openmm-jump train` reads as so
 many trajectories of two frames (rounding: 4e-5 nm rms), OUT/heavy.pdb and OUT/pairs.json.
 """
 
@@ -78,8 +80,8 @@ def gather(runs, lag, rows, exchange):
     return out - out.mean(2, keepdims=True)
 
 
-def make(runs, lag, count, entering_count, random):
-    """Return pairs that don't enter [2, count, atoms, 3] in random order, pairs that do, and how many there are."""
+def make(runs, lag, count, entering_count, leaving_count, random):
+    """Return pairs [2, count, atoms, 3] that don't enter, ones that do, more that leave, and how many there are."""
     left = round(FROM_LEFT * count)
     crossing = candidates(runs, lag, lambda now, then: (now == LEFT) & (then != LEFT))
     staying = candidates(runs[:1], lag, lambda now, then: (now != LEFT) & (then != LEFT))
@@ -88,9 +90,10 @@ def make(runs, lag, count, entering_count, random):
     exchange = np.concatenate([np.zeros(left, bool), random.random(count - left) < 0.5])
     pairs, order = gather(runs, lag, rows, exchange), random.permutation(count)
     entering = gather(runs, lag, draw(crossing, entering_count, random), np.ones(entering_count, bool))
-    counts = {"from alpha_L": left, "elsewhere": count - left, "entering": entering_count}
-    distinct = {"from alpha_L": len(starting), "elsewhere": 2 * len(staying), "entering": len(crossing)}
-    return pairs[:, order], entering, {"pairs": counts, "distinct pairs to draw from": distinct}
+    leaves = gather(runs, lag, draw(crossing, leaving_count, random), np.zeros(leaving_count, bool))
+    counts = {"from alpha_L": left, "elsewhere": count - left, "entering": entering_count, "leaving": leaving_count}
+    distinct = {"from alpha_L": len(starting), "elsewhere": 2 * len(staying), "crossing": len(crossing)}
+    return pairs[:, order], entering, leaves, {"pairs": counts, "distinct pairs to draw from": distinct}
 
 
 def training_weights(enter, pairs, entering):
@@ -116,6 +119,7 @@ def arguments():
     parser.add_argument("--lag", type=int, default=1000, help="ps")
     parser.add_argument("--pairs", type=int, default=112_000)
     parser.add_argument("--entering", type=int, default=8_000)
+    parser.add_argument("--leaving", type=int, default=8_000)
     parser.add_argument("--out", type=Path, default=HERE / "data")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
@@ -137,9 +141,11 @@ def main():
         "seed": args.seed,
     }
     args.out.mkdir(parents=True, exist_ok=True)
-    pairs, enters, counts = make(free, args.lag, args.pairs, args.entering, np.random.default_rng(args.seed))
+    random = np.random.default_rng(args.seed)
+    pairs, enters, leaves, counts = make(free, args.lag, args.pairs, args.entering, args.leaving, random)
     save(args.out / "pairs.npy", pairs.astype(np.float16))
     save(args.out / "entering.npy", enters.astype(np.float16))
+    save(args.out / "leaving.npy", leaves.astype(np.float16))
     shutil.copy(runs["equilibrium"].folder / "topology.pdb", args.out / "heavy.pdb")
     weights = {"training weights": training_weights(enter, args.pairs, args.entering)}
     text = json.dumps(about | counts | weights, indent=1, default=float)

@@ -226,6 +226,25 @@ JUMP_INLINE void backwardBody(const AttentionArrays<T>& in, const PairList& pair
     }
 }
 
+template <class T>
+JUMP_INLINE void aggregateBody(T* result, const T* embeddings, const T* filters, const T* cutoff, int64_t hidden,
+                               const PairList& pairs, int64_t begin, int64_t end) {
+    std::fill(result + pairs.moleculeAtoms[begin] * hidden, result + pairs.moleculeAtoms[end] * hidden, T(0));
+    for (int64_t pair = pairs.moleculePairs[begin]; pair < pairs.moleculePairs[end]; pair++) {
+        const int64_t first = pairs.first[pair] * hidden, second = pairs.second[pair] * hidden;
+        const T intoFirst = pairs.directions[pair] & PairList::IntoFirst ? cutoff[pair] : T(0);
+        const T intoSecond = pairs.directions[pair] & PairList::IntoSecond ? cutoff[pair] : T(0);
+        const T* JUMP_RESTRICT filter = filters + pair * hidden;
+        T *JUMP_RESTRICT a = result + first, *JUMP_RESTRICT b = result + second; // two atoms: first < second
+        const T *JUMP_RESTRICT ea = embeddings + first, *JUMP_RESTRICT eb = embeddings + second;
+        JUMP_INDEPENDENT
+        for (int64_t c = 0; c < hidden; c++) {
+            a[c] += intoFirst * filter[c] * eb[c];
+            b[c] += intoSecond * filter[c] * ea[c];
+        }
+    }
+}
+
 } // namespace
 
 // target_clones needs plain functions, one for each type and for the sizes worth a copy of their own.
@@ -247,6 +266,17 @@ JUMP_ATTENTION_KERNELS(float, Float64x16, 64, 16)
 JUMP_ATTENTION_KERNELS(float, Float256x32, 256, 32)
 JUMP_ATTENTION_KERNELS(float, Float, 0, 0)
 JUMP_ATTENTION_KERNELS(double, Double, 0, 0)
+
+JUMP_MULTIVERSION void aggregateFloat(float* result, const float* embeddings, const float* filters, const float* cutoff,
+                                      int64_t hidden, const PairList& pairs, int64_t begin, int64_t end) {
+    aggregateBody(result, embeddings, filters, cutoff, hidden, pairs, begin, end);
+}
+
+JUMP_MULTIVERSION void aggregateDouble(double* result, const double* embeddings, const double* filters,
+                                       const double* cutoff, int64_t hidden, const PairList& pairs, int64_t begin,
+                                       int64_t end) {
+    aggregateBody(result, embeddings, filters, cutoff, hidden, pairs, begin, end);
+}
 
 JUMP_MULTIVERSION void multiplySiluDerivativeFloat(float* gradient, const float* z, int64_t count) {
     siluDerivativeBody(gradient, z, count);
@@ -296,6 +326,16 @@ void multiplySiluDerivative(float* gradient, const float* z, int64_t count) {
 
 void multiplySiluDerivative(double* gradient, const double* z, int64_t count) {
     kernels::multiplySiluDerivativeDouble(gradient, z, count);
+}
+
+void aggregateForward(float* result, const float* embeddings, const float* filters, const float* cutoff, int64_t hidden,
+                      const PairList& pairs, int64_t begin, int64_t end) {
+    kernels::aggregateFloat(result, embeddings, filters, cutoff, hidden, pairs, begin, end);
+}
+
+void aggregateForward(double* result, const double* embeddings, const double* filters, const double* cutoff,
+                      int64_t hidden, const PairList& pairs, int64_t begin, int64_t end) {
+    kernels::aggregateDouble(result, embeddings, filters, cutoff, hidden, pairs, begin, end);
 }
 
 } // namespace JumpPlugin

@@ -40,6 +40,12 @@ void attentionForward(const AttentionArrays<double>& arrays, const PairList& pai
 void attentionBackward(const AttentionArrays<float>& arrays, const PairList& pairs, int64_t begin, int64_t end);
 void attentionBackward(const AttentionArrays<double>& arrays, const PairList& pairs, int64_t begin, int64_t end);
 
+/** Neighbour aggregation of the molecules begin <= m < end; arrays as in NeighborAggregation, result (N, H). */
+void aggregateForward(float* result, const float* embeddings, const float* filters, const float* cutoff, int64_t hidden,
+                      const PairList& pairs, int64_t begin, int64_t end);
+void aggregateForward(double* result, const double* embeddings, const double* filters, const double* cutoff,
+                      int64_t hidden, const PairList& pairs, int64_t begin, int64_t end);
+
 /** Multiply a gradient with respect to silu(z) by silu'(z). */
 void multiplySiluDerivative(float* gradient, const float* z, int64_t count);
 void multiplySiluDerivative(double* gradient, const double* z, int64_t count);

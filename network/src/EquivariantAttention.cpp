@@ -232,24 +232,6 @@ private:
 // --- aggregation ---
 
 template <class T>
-void aggregateForward(T* result, const T* embeddings, const T* filters, const T* cutoff, int64_t hidden,
-                      const PairList& pairs, int64_t begin, int64_t end) {
-    std::fill(result + pairs.moleculeAtoms[begin] * hidden, result + pairs.moleculeAtoms[end] * hidden, T(0));
-    for (int64_t pair = pairs.moleculePairs[begin]; pair < pairs.moleculePairs[end]; pair++) {
-        const int64_t first = pairs.first[pair] * hidden, second = pairs.second[pair] * hidden;
-        const T intoFirst = pairs.directions[pair] & PairList::IntoFirst ? cutoff[pair] : T(0);
-        const T intoSecond = pairs.directions[pair] & PairList::IntoSecond ? cutoff[pair] : T(0);
-        const T* filter = filters + pair * hidden;
-        T *a = result + first, *b = result + second;
-        const T *ea = embeddings + first, *eb = embeddings + second;
-        for (int64_t c = 0; c < hidden; c++) {
-            a[c] += intoFirst * filter[c] * eb[c];
-            b[c] += intoSecond * filter[c] * ea[c];
-        }
-    }
-}
-
-template <class T>
 void aggregateBackward(T* gradEmbeddings, T* gradFilters, T* gradCutoff, const T* gradient, const T* embeddings,
                        const T* filters, const T* cutoff, int64_t hidden, const PairList& pairs, int64_t begin,
                        int64_t end) {

@@ -1,4 +1,6 @@
 #include "openmmjump/network/PvbNetwork.h"
+#include "PvbInference.h"
+#include "PvbTower.h"
 #include "openmmjump/network/EquivariantAttention.h"
 #include <ATen/CPUGeneratorImpl.h>
 #include <cmath>
@@ -12,7 +14,9 @@ using torch::Tensor;
 namespace {
 
 constexpr double Pi = 3.14159265358979323846;
-constexpr double NormEps = 1e-5; // LayerNorm and the heads' scale
+constexpr double NormEps = PvbTower::NormEps;
+/** Below this many atoms for each molecule, plain arrays are faster than tensor operations. */
+constexpr int64_t SmallMolecule = 100;
 
 std::string shapeText(at::IntArrayRef shape) {
     std::ostringstream text;
@@ -129,21 +133,11 @@ struct PvbNetwork::Geometry {
 };
 
 /**
- * The tensors of the encoder or the decoder, merged for speed.
+ * What is derived from the tensors alone.
  */
-struct PvbNetwork::Tower {
-    struct Layer {
-        Tensor normWeight, normBias;
-        Tensor nodeWeight, nodeBias; // (5H, H): q, k, s, m1, m2
-        Tensor filterWeight;         // (4H, R + 2): d_k, d_s, d_1, d_2
-        Tensor vectorWeight;         // (3H, H)
-        Tensor outWeight, outBias;   // (3H, H)
-    };
-    std::vector<Layer> layers;
-    Tensor means, betas;
-    Tensor distanceWeight;             // (H, R + 2)
-    Tensor combineWeight, combineBias; // (H, 2H)
-    Tensor normWeight, normBias;
+struct PvbNetwork::Frozen {
+    PvbTower encoder, decoder;                     // the encoder is empty where there is none
+    std::shared_ptr<const PvbInference> inference; // null where it can't be used
 };
 
 class PvbNetwork::Context {
@@ -151,7 +145,7 @@ public:
     Context(const MoleculeBatch& batch, const Tensor& y0) : batch(batch), y0(y0) {}
     const MoleculeBatch batch;
     const Tensor y0;
-    Tower tower;
+    PvbTower tower;
     std::shared_ptr<const NeighborGraph> graph; // if it does not depend on the positions
     Tensor embedding;                           // (N, H - 1): atom and block
     Tensor neighborEmbedding;                   // (N, H)
@@ -256,12 +250,26 @@ Tensor PvbNetwork::convert(const MoleculeBatch& batch, const Tensor& positions, 
     return positions.to(options());
 }
 
-PvbNetwork::Tower PvbNetwork::makeTower(const std::string& prefix, int64_t layers) const {
-    Tower tower;
+void PvbNetwork::freeze() {
+    torch::NoGradGuard noGrad;
+    c10::InferenceMode noInferenceMode(false);
+    frozen = nullptr;
+    auto derived = std::make_shared<Frozen>();
+    if (config.encoder == PvbConfig::Encoder::Learned)
+        derived->encoder = makeTower("encoder.", config.encoderLayers);
+    derived->decoder = makeTower("decoder.", config.layers);
+    derived->inference = PvbInference::make(config, derived->decoder, tensors);
+    frozen = derived;
+}
+
+PvbTower PvbNetwork::makeTower(const std::string& prefix, int64_t layers) const {
+    if (frozen != nullptr && !torch::GradMode::is_enabled())
+        return prefix == "encoder." ? frozen->encoder : frozen->decoder;
+    PvbTower tower;
     const Tensor& bond = get(prefix + "bond_embedding.weight");
     for (int64_t index = 0; index < layers; index++) {
         const std::string name = prefix + "attention_layers." + std::to_string(index) + ".";
-        Tower::Layer layer;
+        PvbTower::Layer layer;
         layer.normWeight = get(name + "layernorm.weight");
         layer.normBias = get(name + "layernorm.bias");
         layer.nodeWeight = torch::cat({get(name + "q_proj.weight"), get(name + "k_proj.weight"),
@@ -306,14 +314,14 @@ PvbNetwork::Geometry PvbNetwork::measure(const NeighborGraph& graph, const Tenso
 /**
  * [rbf(r), 1 - bond, bond] of every pair, (P, R + 2).
  */
-Tensor PvbNetwork::edgeFeatures(const Tower& tower, const Geometry& geometry, const NeighborGraph& graph) const {
+Tensor PvbNetwork::edgeFeatures(const PvbTower& tower, const Geometry& geometry, const NeighborGraph& graph) const {
     Tensor decay = torch::exp(geometry.distance * (-5 / config.cutoffUpper)).unsqueeze(1);
     Tensor rbf = geometry.cutoff.unsqueeze(1) * torch::exp(-tower.betas * (decay - tower.means).square());
     Tensor bond = graph.pairBond.to(rbf.options()).unsqueeze(1);
     return torch::cat({rbf, 1 - bond, bond}, 1);
 }
 
-Tensor PvbNetwork::embedNeighbors(const Tower& tower, const NeighborGraph& graph, const Tensor& nodes,
+Tensor PvbNetwork::embedNeighbors(const PvbTower& tower, const NeighborGraph& graph, const Tensor& nodes,
                                   const Tensor& neighborEmbedding, const Tensor& features, const Tensor& cutoff) const {
     Tensor filters = torch::linear(features, tower.distanceWeight);
     Tensor sum = fused && nodes.is_cpu() ? NeighborAggregation::fused(graph, neighborEmbedding, filters, cutoff)
@@ -321,14 +329,14 @@ Tensor PvbNetwork::embedNeighbors(const Tower& tower, const NeighborGraph& graph
     return torch::linear(torch::cat({nodes, sum}, 1), tower.combineWeight, tower.combineBias);
 }
 
-PvbNetwork::Features PvbNetwork::runLayers(const Tower& tower, const NeighborGraph& graph, const Tensor& scalars,
+PvbNetwork::Features PvbNetwork::runLayers(const PvbTower& tower, const NeighborGraph& graph, const Tensor& scalars,
                                            const Tensor& vectors, const Tensor& features, const Geometry& geometry,
                                            const std::string& prefix, TensorMap* trace) const {
     const int64_t h = config.hiddenDim;
     const bool useFused = fused && scalars.is_cpu();
     Tensor x = scalars, v = vectors; // v stays undefined while it is 0
     for (size_t index = 0; index < tower.layers.size(); index++) {
-        const Tower::Layer& layer = tower.layers[index];
+        const PvbTower::Layer& layer = tower.layers[index];
         Tensor y = torch::layer_norm(x, {h}, layer.normWeight, layer.normBias, NormEps);
         Tensor nodes = torch::linear(y, layer.nodeWeight, layer.nodeBias);
         Tensor filters = torch::linear(features, layer.filterWeight);
@@ -367,7 +375,7 @@ PvbNetwork::Features PvbNetwork::encode(const MoleculeBatch& batch, const Tensor
         throw std::invalid_argument("PVB: this network has a fixed encoder variance and no encoder.");
     Tensor x = convert(batch, x0, "x0");
     auto graph = NeighborGraph::build(batch, x, config.kNeighbors);
-    Tower tower = makeTower("encoder.", config.encoderLayers);
+    PvbTower tower = makeTower("encoder.", config.encoderLayers);
     Geometry geometry = measure(*graph, x);
     Tensor features = edgeFeatures(tower, geometry, *graph);
     Tensor atomType = batch.getAtomType().to(x.device()), blockType = batch.getBlockType().to(x.device());
@@ -421,17 +429,25 @@ Tensor PvbNetwork::mixReference(const Context& context, const NeighborGraph& gra
 }
 
 /**
- * The time as a column, (N, 1) or (1, 1).
+ * The time in the type of the network, (1) or (M).
  */
-Tensor PvbNetwork::timePerAtom(const Context& context, const Tensor& t) const {
+Tensor PvbNetwork::checkTime(const Context& context, const Tensor& t) const {
     Tensor time = t.to(options());
     if (time.numel() == 1)
-        return time.reshape({1, 1});
+        return time.reshape({1});
     if (time.dim() != 1 || time.size(0) != context.batch.getNumMolecules())
         throw std::invalid_argument("PVB: t must be one number, or one for each of the " +
                                     std::to_string(context.batch.getNumMolecules()) + " molecules, but has the shape " +
                                     shapeText(time.sizes()) + ".");
-    return time.index_select(0, context.moleculeOfAtom).unsqueeze(1);
+    return time.contiguous();
+}
+
+/**
+ * The time as a column, (N, 1) or (1, 1).
+ */
+Tensor PvbNetwork::timePerAtom(const Context& context, const Tensor& t) const {
+    Tensor time = checkTime(context, t);
+    return (time.numel() == 1 ? time : time.index_select(0, context.moleculeOfAtom)).unsqueeze(1);
 }
 
 PvbNetwork::Features PvbNetwork::decode(const Context& context, const Tensor& t, const Tensor& y,
@@ -475,6 +491,21 @@ Tensor PvbNetwork::runHead(const std::string& prefix, const Features& features) 
     return torch::matmul(p[1], gate.unsqueeze(2)).squeeze(2);
 }
 
+/**
+ * What a head gives at Y_t, (N, 3): by plain arrays where that is faster and no gradient is recorded.
+ */
+Tensor PvbNetwork::predict(const std::string& head, const Context& context, const Tensor& t, const Tensor& y) const {
+    const MoleculeBatch& batch = context.batch;
+    if (!fused || frozen == nullptr || frozen->inference == nullptr || torch::GradMode::is_enabled() ||
+        batch.getNumAtoms() >= SmallMolecule * batch.getNumMolecules())
+        return runHead(head, decode(context, t, y));
+    const Tensor positions = convert(batch, y, "yt").contiguous();
+    auto graph = context.graph != nullptr ? context.graph : NeighborGraph::build(batch, positions, config.kNeighbors);
+    Tensor reference = context.reference.defined() ? context.reference : mixReference(context, *graph, nullptr);
+    return frozen->inference->predict(head, {*graph, context.embedding, context.neighborEmbedding, reference,
+                                             context.y0.contiguous(), positions, checkTime(context, t)});
+}
+
 Tensor PvbNetwork::toDrift(const Context& context, const Tensor& t, const Tensor& prediction) const {
     if (config.head == PvbConfig::Head::Drift)
         return prediction;
@@ -485,7 +516,7 @@ Tensor PvbNetwork::toDrift(const Context& context, const Tensor& t, const Tensor
 }
 
 Tensor PvbNetwork::prediction(const Context& context, const Tensor& t, const Tensor& y) const {
-    return runHead("drf_ffn.", decode(context, t, y));
+    return predict("drf_ffn.", context, t, y);
 }
 
 Tensor PvbNetwork::drift(const Context& context, const Tensor& t, const Tensor& y) const {
@@ -495,7 +526,7 @@ Tensor PvbNetwork::drift(const Context& context, const Tensor& t, const Tensor& 
 Tensor PvbNetwork::velocity(const Context& context, const Tensor& t, const Tensor& y) const {
     if (!hasVelocity())
         throw std::invalid_argument("PVB: this network has no velocity head.");
-    return runHead("vel_ffn.", decode(context, t, y));
+    return predict("vel_ffn.", context, t, y);
 }
 
 PvbNetwork::Fields PvbNetwork::fields(const Context& context, const Tensor& t, const Tensor& y) const {

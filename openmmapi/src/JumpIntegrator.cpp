@@ -57,8 +57,9 @@ void require(bool condition, const string& message) {
         throw OpenMMException("JumpIntegrator: " + message);
 }
 
-void requireTemperature(double temperature) {
+double requireTemperature(double temperature) {
     require(isfinite(temperature) && temperature > 0, "the temperature must be above 0 K");
+    return temperature;
 }
 
 /** Number of independent velocities: three for each massive particle, less the constraints. */
@@ -79,7 +80,8 @@ bool isMendable(RefusalCause cause) {
 
 JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature,
                                double frictionCoeff, double stepSize) :
-    JumpIntegrator(model, graph, temperature, new LangevinMiddleIntegrator(temperature, frictionCoeff, stepSize)) {}
+    JumpIntegrator(model, graph, temperature,
+                   new LangevinMiddleIntegrator(requireTemperature(temperature), frictionCoeff, stepSize)) {}
 
 JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature,
                                Integrator* relaxation) :
@@ -88,8 +90,8 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
     repairPolicy(WhenNeeded), doublePrecision(false), jumpNumber(0), noiseSeed(0), maxEnergyIncrease(0),
     hasEnvironment(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
-    addIntegrator(relaxation);
     requireTemperature(temperature);
+    addIntegrator(relaxation); // last: what fails takes nothing over
 }
 
 void JumpIntegrator::setTemperature(double temp) {

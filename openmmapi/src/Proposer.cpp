@@ -80,7 +80,8 @@ public:
         const ModelFile& file = integrator.getModel().getModelFile();
         const auto type = integrator.getUseDoublePrecision() ? torch::kFloat64 : torch::kFloat32;
         const PvbConfig config = readPvbConfig(file.getMetadata(), file.getFile().getName());
-        auto network = make_shared<const PvbNetwork>(config, loadTensors(file, type));
+        auto network = make_shared<PvbNetwork>(config, loadTensors(file, type));
+        network->freeze();
         sampler = make_unique<BridgeSampler>(network, integrator.getTimeGrid());
         threads = integrator.getNetworkThreads();
         if (threads == 0)

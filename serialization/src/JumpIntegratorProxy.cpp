@@ -86,9 +86,10 @@ void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
     const JumpModel model =
         JumpModel::fromBytes(decodeBase64(file.getStringProperty("data")), file.getStringProperty("name"));
     const unique_ptr<MolecularGraph> graph(node.getChildNode("Graph").decodeObject<MolecularGraph>());
-    Integrator* relaxation = node.getChildNode("Relaxation").decodeObject<Integrator>();
+    unique_ptr<Integrator> relaxation(node.getChildNode("Relaxation").decodeObject<Integrator>());
     const double temperature = node.getDoubleProperty("temperature");
-    unique_ptr<JumpIntegrator> integrator(new JumpIntegrator(model, *graph, temperature, relaxation));
+    unique_ptr<JumpIntegrator> integrator(new JumpIntegrator(model, *graph, temperature, relaxation.get()));
+    relaxation.release();
     integrator->setRelaxationSteps(node.getIntProperty("relaxationSteps"));
     integrator->setRelaxationFriction(node.getDoubleProperty("relaxationFriction"));
     integrator->setMaxAttempts(node.getIntProperty("maxAttempts"));

@@ -11,7 +11,7 @@ from openmmjump.training import randomness  # noqa: E402
 from openmmjump.training.batches import draw_times  # noqa: E402
 from openmmjump.training.config import Batch, Data, Stratify, Times, Validation  # noqa: E402
 from openmmjump.training.frames import expand, prepare  # noqa: E402
-from openmmjump.training.pairs import PairSet, draw, make_pairs, superpose  # noqa: E402
+from openmmjump.training.pairs import Items, PairSet, draw, make_pairs, superpose  # noqa: E402
 from openmmjump.training.randomness import Stream  # noqa: E402
 from openmmjump.training.schema import ConfigError  # noqa: E402
 
@@ -230,3 +230,105 @@ def test_bridge_times():
     assert dense.max() <= 0.9
     quantiles = np.quantile(dense, [0.25, 0.5, 0.75])
     assert quantiles == pytest.approx([0.9 * (1 - (1 - u) ** 2) ** 2 for u in (0.25, 0.5, 0.75)], abs=0.01)
+
+
+# -------------------------------------------------------------------------------------------------------- loss weight
+
+COPIES = 4
+
+
+class EqualNoise:
+    """The same noise for every molecule, so that copies of a pair are copies of an example."""
+
+    def __init__(self, atoms=10):
+        self.one = np.random.default_rng(3).standard_normal((3, atoms, 3)).astype(np.float32)
+
+    def standard_normal(self, shape, dtype):
+        return np.tile(self.one, (1, shape[1] // self.one.shape[1], 1)).astype(dtype)
+
+
+@pytest.fixture(scope="module")
+def loss(tmp_path_factory):
+    """Pairs without and with a loss weight, and a function of an example: its loss and the gradient of that."""
+    torch = pytest.importorskip("torch")
+    network_module = pytest.importorskip("openmmjump.network")
+    from openmmjump.training.batches import Collator, loss_settings
+    from openmmjump.training.config import Network, Sampler, Stage
+    from openmmjump.training.objective import Objective, network_config
+
+    folder = tmp_path_factory.mktemp("pairs")
+    s = system(folder)
+
+    def pairs(**changes):
+        return make_pairs(s, entry(**changes), 100.0, Validation(), False, "data.0")
+
+    sizes = Network(hidden_dim=16, ffn_dim=16, rbf_dim=8, heads=2, layers=1, encoder_layers=1, coord_prior_var=0.1)
+    network = network_module.PVB.initialize(network_config(sizes, Sampler()), seed=1).double()
+    objective = Objective(network, loss_settings(Stage(kind="trajectory", iterations=1)))
+
+    def evaluate(example, factor=1.0):
+        network.zero_grad()
+        value = objective(example)["loss"] * factor
+        value.backward()
+        gradients = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
+        return value.item(), torch.cat(gradients).numpy()
+
+    def collator(*sets):
+        return Collator(sets, torch.device("cpu"), torch.float64)
+
+    plain, rare = pairs(weight=3.0), pairs(weight=1.0)
+    enriched = pairs(weight=float(COPIES), loss_weight=1 / COPIES)
+    return {"natural": (plain, rare), "enriched": (plain, enriched), "collator": collator, "evaluate": evaluate}
+
+
+def test_a_loss_weight_reaches_every_atom_and_process(loss):
+    """The mask holds each pair's weight; the shares are those of the weights, not of the atoms."""
+    collator = loss["collator"](*loss["enriched"])
+    items = Items(np.array([0, 1, 1, 0, 1]), np.array([5, 17, 300, 1100, 9]))
+    weights = [1, 0.25, 0.25, 1, 0.25]
+    t = np.linspace(0.1, 0.9, 5)
+    whole = collator.example(items, t, np.random.default_rng(0))
+    assert whole.mask.tolist() == np.repeat(weights, 10).tolist() and whole.share == 1
+    parts = [collator.example(items, t, np.random.default_rng(0), rank, 2) for rank in range(2)]
+    assert parts[0].mask.tolist() == np.repeat([1, 0.25, 0.25], 10).tolist()
+    assert parts[1].mask.tolist() == np.repeat([0.25, 1], 10).tolist()
+    assert [part.share for part in parts] == pytest.approx([1.5 / 2.75 * 2, 1.25 / 2.75 * 2])
+
+
+def test_the_loss_is_the_weighted_mean_over_molecules(loss):
+    """So are its gradient, and the average that two processes make of their shares."""
+    collator, evaluate = loss["collator"](*loss["enriched"]), loss["evaluate"]
+    items = Items(np.array([0, 1, 1, 0, 1]), np.array([5, 17, 300, 1100, 9]))
+    weights = np.array([1, 0.25, 0.25, 1, 0.25])
+    t = np.linspace(0.1, 0.9, 5)
+
+    def results(world, share):
+        parts = [collator.example(items, t, np.random.default_rng(0), rank, world) for rank in range(world)]
+        return [evaluate(part, part.share if share else 1.0) for part in parts]
+
+    values, gradients = zip(*results(5, share=False), strict=True)  # one molecule each, whose own weight cancels
+    expected = np.average(values, weights=weights), np.average(gradients, axis=0, weights=weights)
+    assert np.ptp(values) > 0.01  # they differ, so the weights matter
+    for world in (1, 2, 3):
+        values, gradients = zip(*results(world, share=True), strict=True)
+        assert np.mean(values) == pytest.approx(expected[0], rel=1e-10)
+        assert np.abs(np.mean(gradients, axis=0) - expected[1]).max() < 1e-10 * np.abs(expected[1]).max()
+
+
+def test_more_pairs_of_less_weight_give_the_same_gradient(loss):
+    """Rare pairs drawn k times as often at 1/k of the loss: what natural sampling gives on average, with less noise."""
+    natural, enriched = loss["natural"], loss["enriched"]
+    chances = [[s.weight * s.loss_weight for s in sets] for sets in (natural, enriched)]
+    assert chances[0] == chances[1] == [3.0, 1.0]
+    drawn = draw(enriched, Batch(molecules=20_000), np.random.default_rng(0)).sets
+    assert (drawn == 1).mean() == pytest.approx(COPIES / (3 + COPIES), abs=0.02)
+
+    # Both samplings in their exact proportions: three plain pairs, and the rare one once or COPIES times.
+    plain, rare = [5, 300, 1100], 17
+    results = []
+    for sets, count in ((natural, 1), (enriched, COPIES)):
+        items = Items(np.array([0] * 3 + [1] * count), np.array(plain + [rare] * count))
+        example = loss["collator"](*sets).example(items, np.full(3 + count, 0.4), EqualNoise())
+        results.append(loss["evaluate"](example))
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-10)
+    assert np.abs(results[0][1] - results[1][1]).max() < 1e-10 * np.abs(results[0][1]).max()

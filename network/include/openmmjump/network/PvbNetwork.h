@@ -12,6 +12,8 @@
 
 namespace JumpPlugin {
 
+struct PvbTower;
+
 /**
  * The network of PVB (Pretrained Variational Bridge, arXiv 2602.07588; formulas in the numbering of the project's
  * specification, section 4): an equivariant transformer over neighbours. The encoder gives the variance of the bridge's
@@ -68,6 +70,14 @@ public:
      */
     void setFused(bool use) { fused = use; }
     bool getFused() const { return fused; }
+    /**
+     * Promise that the tensors will not change any more. What is derived from them is then computed once and not for
+     * each jump, and where no gradient is recorded (torch::NoGradGuard or c10::InferenceMode), small molecules on the
+     * CPU are evaluated on plain arrays, several times faster. Calls that record gradients are as before. Call it again
+     * if the tensors have changed after all; not while other threads use the network.
+     */
+    void freeze();
+    bool isFrozen() const { return frozen != nullptr; }
 
     /**
      * Logarithm of the variance of Y0 around x0, in ln A^2, (N, 3).
@@ -108,20 +118,23 @@ public:
                     TensorMap* trace = nullptr) const;
 
 private:
-    struct Tower;
+    struct Frozen;
     struct Geometry;
-    Tower makeTower(const std::string& prefix, int64_t layers) const;
+    PvbTower makeTower(const std::string& prefix, int64_t layers) const;
     Geometry measure(const NeighborGraph& graph, const torch::Tensor& positions) const;
-    torch::Tensor edgeFeatures(const Tower& tower, const Geometry& geometry, const NeighborGraph& graph) const;
-    torch::Tensor embedNeighbors(const Tower& tower, const NeighborGraph& graph, const torch::Tensor& nodes,
+    torch::Tensor edgeFeatures(const PvbTower& tower, const Geometry& geometry, const NeighborGraph& graph) const;
+    torch::Tensor embedNeighbors(const PvbTower& tower, const NeighborGraph& graph, const torch::Tensor& nodes,
                                  const torch::Tensor& neighborEmbedding, const torch::Tensor& features,
                                  const torch::Tensor& cutoff) const;
-    Features runLayers(const Tower& tower, const NeighborGraph& graph, const torch::Tensor& scalars,
+    Features runLayers(const PvbTower& tower, const NeighborGraph& graph, const torch::Tensor& scalars,
                        const torch::Tensor& vectors, const torch::Tensor& features, const Geometry& geometry,
                        const std::string& prefix, TensorMap* trace) const;
     torch::Tensor runHead(const std::string& prefix, const Features& features) const;
     torch::Tensor mixReference(const Context& context, const NeighborGraph& graph, TensorMap* trace) const;
+    torch::Tensor predict(const std::string& head, const Context& context, const torch::Tensor& t,
+                          const torch::Tensor& y) const;
     torch::Tensor toDrift(const Context& context, const torch::Tensor& t, const torch::Tensor& prediction) const;
+    torch::Tensor checkTime(const Context& context, const torch::Tensor& t) const;
     torch::Tensor timePerAtom(const Context& context, const torch::Tensor& t) const;
     const torch::Tensor& get(const std::string& name) const { return tensors.at(name); }
     torch::Tensor convert(const MoleculeBatch& batch, const torch::Tensor& positions, const char* name) const;
@@ -129,6 +142,7 @@ private:
     PvbConfig config;
     TensorMap tensors;
     bool fused = true;
+    std::shared_ptr<const Frozen> frozen; // null until freeze()
 };
 
 } // namespace JumpPlugin
