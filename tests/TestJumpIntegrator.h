@@ -126,7 +126,7 @@ TEST_F(JumpIntegratorTest, RefusesBadSettings) {
     expectError([&] { integrator.step(1); }, "not bound to a context");
     // What was refused has left no trace.
     EXPECT_EQ(integrator.getTemperature(), 300.0);
-    EXPECT_EQ(integrator.getRelaxationSteps(), 25);
+    EXPECT_EQ(integrator.getRelaxationSteps(), 50);
     EXPECT_EQ(integrator.getRelaxationFriction(), 20.0);
     EXPECT_EQ(integrator.getTimeGrid(), model.getTimeGrid());
 }

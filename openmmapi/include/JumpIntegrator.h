@@ -126,7 +126,10 @@ public:
     void setRepairTolerance(double tolerance);
     /** The tests a proposal must pass, with their thresholds. */
     const GateSettings& getGateSettings() const { return gate; }
-    /** Set the tests a proposal must pass. Takes effect when the Context is created or reinitialized. */
+    /**
+     * Set the tests a proposal must pass. Takes effect when the Context is created or reinitialized, the test of the
+     * energy at once.
+     */
     void setGateSettings(const GateSettings& settings);
     /** Times 0 = t_0 < ... < t_n = 1 of the sampler's steps; the model's own unless setTimeGrid() was called. */
     const std::vector<double>& getTimeGrid() const;
@@ -168,7 +171,8 @@ public:
      *
      * @param steps  number of jumps
      * @throws OpenMM::OpenMMException if the state the step starts from is not finite, or an error is raised by a
-     *         Force; the Context is then as it was before the failing step
+     *         Force; the Context is then as it was before the failing step, except for what updateContextState()
+     *         did (barostat, centre-of-mass motion)
      */
     void step(int steps);
 

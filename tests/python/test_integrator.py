@@ -240,7 +240,7 @@ def test_getters_have_units():
     for quantity, number, documented in (
         (integrator.getTemperature(), 300, unit.kelvin),
         (integrator.getLagTime(), LAG, unit.picosecond),
-        (integrator.getStepSize(), LAG + 25 * 0.004, unit.picosecond),
+        (integrator.getStepSize(), LAG + 50 * 0.004, unit.picosecond),
         (integrator.getRelaxationFriction(), 20, PER_PS),
         (integrator.getRepairTolerance(), 100, TOLERANCE),
         (integrator.getModel().getLagTime(), LAG, unit.picosecond),
@@ -249,7 +249,7 @@ def test_getters_have_units():
         assert unit.is_quantity(quantity) and quantity.unit == documented
         assert quantity._value == pytest.approx(number)
     for plain, expected in (
-        (integrator.getRelaxationSteps(), 25),
+        (integrator.getRelaxationSteps(), 50),
         (integrator.getMaxAttempts(), 10),
         (integrator.getRepairPolicy(), JumpIntegrator.WhenNeeded),
         (integrator.getRepairIterations(), 50),

@@ -163,7 +163,7 @@ class Data:
     loss_weight: float = setting(
         1.0,
         "how much each of its pairs counts in the loss: a set of rare events drawn ten times too often (`weight`) at a "
-        "tenth of the loss is learned with less noise, and without bias",
+        "tenth of the loss is learned with less noise",
         above=0,
     )
     joined: bool = setting(False, "the files, sorted by name, follow each other in time without a gap")
