@@ -78,10 +78,18 @@ def provenance(run: Run) -> dict[str, Any]:
         "training_seconds": round(run.seconds),
         "command": run.command,
         "config": settings,
+        "started_from": provenance_of(config.start_from),
         "commit": commit(),
         "versions": versions(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
     }
+
+
+def provenance_of(model: str | None) -> dict[str, Any] | None:
+    """Where the weights came from that a run started with; None if it started anew or the file has gone since."""
+    if model is None or not Path(model).is_file():
+        return None
+    return ModelFile.load(model).provenance
 
 
 def commit() -> str:
