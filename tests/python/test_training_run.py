@@ -225,6 +225,8 @@ def test_training_goes_on_from_a_model_file(tmp_path):
     second = Trainer(load(write_config(tmp_path, SMALL, start_from=str(file))))
     for name, tensor in first.network.state_dict().items():
         assert torch.equal(tensor, second.network.state_dict()[name])
+    _, later = run(tmp_path / "b", overrides=[f"start_from={file}", "stages.0.iterations=2"])
+    assert ModelFile.load(later).provenance["started_from"]["iterations"] == 5
     wide = write_config(tmp_path, SMALL, start_from=str(file), output=str(tmp_path / "wide"))
     with pytest.raises(ConfigError, match=r"start_from: small\.safetensors has another size of"):
         Trainer(load(wide, ["network.hidden_dim=32"]))

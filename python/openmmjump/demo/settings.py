@@ -25,10 +25,10 @@ class Settings:
     out: Path = Path("demo")  # folder for the results
     platform: str | None = None  # of the jumps; None takes the fastest that supports them
     md_platform: str | None = None  # of plain MD; None takes the fastest
-    jumps: int = 6000
+    jumps: int = 10_000
     seed: int = 1  # of jumps, velocities and relaxation; 1 or more
     blocks: int = 10  # turns that jumps and MD take
-    md_share: float = 0.4  # wall-clock time of MD over that of the jumps
+    md_share: float = 0.25  # wall-clock time of MD over that of the jumps
     raw_jumps: int = 1000  # jumps without gate and MD, whose geometry is reported
     geometry_frames: int = 500  # of MD, 0.2 ps apart, that say how wide bonds and angles of hydrogens are
     model: str = MODEL  # a shipped model or a file
