@@ -15,14 +15,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openmm import OpenMMException
-from openmmjump import models
+from openmmjump import JumpModel, models
 from openmmjump.modelfile import ModelFile, ModelFileError
-
-try:
-    from openmmjump import JumpModel
-except ImportError:
-    JumpModel = None
-needs_cpp = pytest.mark.skipif(JumpModel is None, reason="the compiled API is not installed")
 
 ARCHITECTURE = {
     "hidden_dim": 8,
@@ -117,7 +111,6 @@ def test_round_trip(model):
     assert all(torch.equal(library[name], tensor) for name, tensor in model.tensors.items())
 
 
-@needs_cpp
 @given(model())
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_cpp_reads_what_python_writes(tmp_path, model):
@@ -219,7 +212,6 @@ def test_python_names_the_fault(metadata, text):
     check_sentence(str(error.value), text)
 
 
-@needs_cpp
 @pytest.mark.parametrize("metadata, text", FAULTS, ids=[str(text) for _, text in FAULTS])
 def test_cpp_names_the_fault(tmp_path, metadata, text):
     path = tmp_path / "case.safetensors"

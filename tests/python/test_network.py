@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-
-pytest.importorskip("openmmjump._network", reason="the compiled networks are not installed")
 from openmmjump.network import PVB, Atoms, NoiseStream, dense_grid, uniform_grid
+from safetensors.torch import load_file
 
 DATA = Path(__file__).parent.parent / "data" / "pvb"
 NARROW = {

@@ -110,7 +110,6 @@ def test_headers_are_in_the_package():
     assert {"JumpIntegrator.h", "JumpModel.h", "MolecularGraph.h"} <= {h.name for h in PACKAGE.glob("include/*.h")}
 
 
-@pytest.mark.skipif(not models.available(), reason="no model is shipped yet")
 def test_models_are_in_the_package():
     assert "alanine-dipeptide" in models.available()
     assert models.resolve("alanine-dipeptide").is_relative_to(PACKAGE)

@@ -1,86 +1,26 @@
 """MolecularGraph.fromTopology: every atom accounted for, blocks, bonds, stereocentres, riding atoms, plain errors."""
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import openmm
 import pytest
 from openmm import app, unit
+from openmmjump import data as shipped
+from openmmjump import topology
+from rdkit import Chem
+from rdkit.Chem import AllChem
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
 ALANINE_DIPEPTIDE = ROOT / "python/openmmjump/data/alanine-dipeptide/alanine-dipeptide.pdb"
 
 
-class RecordingGraph:
-    """Takes the calls of MolecularGraph's builders, for trees without the compiled wrapper."""
-
-    def __init__(self):
-        self.atoms, self.bonds, self.stereocenters, self.riders = [], [], [], []
-
-    def addAtom(self, particle, atomicNumber, blockType=-1, ligand=False):
-        block = atomicNumber - 1 if blockType == -1 else blockType
-        self.atoms.append(SimpleNamespace(particle=particle, atomicNumber=atomicNumber, blockType=block, ligand=ligand))
-        return len(self.atoms) - 1
-
-    def addBond(self, atom1, atom2, order=1):
-        self.bonds.append(SimpleNamespace(atom1=atom1, atom2=atom2, order=order))
-
-    def addStereocenter(self, *atoms):
-        self.stereocenters.append(SimpleNamespace(atoms=atoms))
-
-    def addRidingAtom(self, particle, parent):
-        self.riders.append(SimpleNamespace(particle=particle, parent=parent))
-
-    def getNumAtoms(self):
-        return len(self.atoms)
-
-    def getNumBonds(self):
-        return len(self.bonds)
-
-    def getNumStereocenters(self):
-        return len(self.stereocenters)
-
-    def getNumRidingAtoms(self):
-        return len(self.riders)
-
-    def getAtom(self, i):
-        return self.atoms[i]
-
-    def getBond(self, i):
-        return self.bonds[i]
-
-    def getStereocenter(self, i):
-        return self.stereocenters[i]
-
-    def getRidingAtom(self, i):
-        return self.riders[i]
-
-
-def load(name, file):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "python/openmmjump" / file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-try:
-    from openmmjump import MolecularGraph, topology
-    from openmmjump import data as shipped
-except ImportError:
-    MolecularGraph = RecordingGraph
-    topology = load("jump_topology", "topology.py")
-    shipped = load("jump_data", "data/__init__.py")
-
-
-@pytest.fixture(params=sorted({RecordingGraph, MolecularGraph}, key=lambda c: c.__name__), ids=lambda c: c.__name__)
-def make(request):
-    """fromTopology with an empty graph of each kind there is."""
-    return lambda top, *args, **kwargs: topology.fromTopology(top, *args, graph=request.param(), **kwargs)
+@pytest.fixture
+def make():
+    """fromTopology with any options."""
+    return topology.fromTopology
 
 
 def model_atoms(graph):
@@ -147,7 +87,6 @@ def build_peptide(names, templates=None):
 
 def build_ligand(smiles, name="LIG"):
     """Topology and RDKit molecule of a SMILES string with explicit hydrogens and bond orders."""
-    Chem = pytest.importorskip("rdkit.Chem")
     molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
     Chem.Kekulize(molecule)
     top = app.Topology()
@@ -317,7 +256,6 @@ def test_ligand_beside_a_peptide(make):
     ],
 )
 def test_stereocentres_are_those_of_rdkit(make, smiles, count):
-    Chem = pytest.importorskip("rdkit.Chem")
     top, molecule = build_ligand(smiles)
     centers = stereocenters(make(top))
     assert len(centers) == count
@@ -331,8 +269,6 @@ def test_stereocentres_are_those_of_rdkit(make, smiles, count):
 
 
 def test_stereocentre_of_a_ligand_without_hydrogens(make):
-    from rdkit.Chem import AllChem
-
     top, molecule = build_ligand("C[C@@H](c1ccccc1)C(=O)O")
     AllChem.EmbedMolecule(molecule, randomSeed=1)
     xyz = molecule.GetConformer().GetPositions() * unit.angstrom

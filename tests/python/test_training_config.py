@@ -4,8 +4,6 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("yaml")
 from openmmjump.training.config import as_dict, from_dict, load, reference
 from openmmjump.training.schema import ConfigError, differences
 

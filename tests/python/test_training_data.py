@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
+import mdtraj
 import numpy as np
 import pytest
-
-mdtraj = pytest.importorskip("mdtraj")
-from openmmjump.evaluation.torsions import dihedral  # noqa: E402
-from openmmjump.training import randomness  # noqa: E402
-from openmmjump.training.batches import draw_times  # noqa: E402
-from openmmjump.training.config import Batch, Data, Stratify, Times, Validation  # noqa: E402
-from openmmjump.training.frames import expand, prepare  # noqa: E402
-from openmmjump.training.pairs import Items, PairSet, draw, make_pairs, superpose  # noqa: E402
-from openmmjump.training.randomness import Stream  # noqa: E402
-from openmmjump.training.schema import ConfigError  # noqa: E402
+import torch
+from openmmjump.evaluation.torsions import dihedral
+from openmmjump.training import randomness
+from openmmjump.training.batches import draw_times
+from openmmjump.training.config import Batch, Data, Stratify, Times, Validation
+from openmmjump.training.frames import expand, prepare
+from openmmjump.training.pairs import Items, PairSet, draw, make_pairs, superpose
+from openmmjump.training.randomness import Stream
+from openmmjump.training.schema import ConfigError
 
 DATA = Path(__file__).parent.parent / "data"
 TOPOLOGY = DATA / "alanine-dipeptide-heavy.pdb"
@@ -250,8 +250,7 @@ class EqualNoise:
 @pytest.fixture(scope="module")
 def loss(tmp_path_factory):
     """Pairs without and with a loss weight, and a function of an example: its loss and the gradient of that."""
-    torch = pytest.importorskip("torch")
-    network_module = pytest.importorskip("openmmjump.network")
+    from openmmjump import network as network_module
     from openmmjump.training.batches import Collator, loss_settings
     from openmmjump.training.config import Network, Sampler, Stage
     from openmmjump.training.objective import Objective, network_config

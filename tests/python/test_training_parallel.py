@@ -8,12 +8,10 @@ import socket
 
 import pytest
 import torch
-from training_cases import SMALL, finish, start, write_config
-
-pytest.importorskip("openmmjump.network")
 from openmmjump.training.checkpoint import Checkpoints, read
 from openmmjump.training.config import load
 from openmmjump.training.trainer import Trainer
+from training_cases import SMALL, finish, start, write_config
 
 
 def work(rank, world, port, config, folder):

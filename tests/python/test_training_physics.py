@@ -1,16 +1,14 @@
 """Physics with a known answer: the conditional distribution of an Ornstein-Uhlenbeck process on a bond."""
 
+import mdtraj
 import numpy as np
 import pytest
 import torch
+from openmmjump.training import randomness
+from openmmjump.training.config import load
+from openmmjump.training.trainer import Trainer
+from openmmjump.training.validation import closed_loop
 from training_cases import write_config
-
-pytest.importorskip("openmmjump.network")
-mdtraj = pytest.importorskip("mdtraj")
-from openmmjump.training import randomness  # noqa: E402
-from openmmjump.training.config import load  # noqa: E402
-from openmmjump.training.trainer import Trainer  # noqa: E402
-from openmmjump.training.validation import closed_loop  # noqa: E402
 
 MEAN, WIDTH, MEMORY = 1.6, 0.12, 0.7  # A, A, correlation from one frame to the next
 ENCODER_VARIANCE = 0.001  # A^2

@@ -10,15 +10,13 @@ import time
 import numpy as np
 import pytest
 import torch
-from training_cases import SMALL, finish, start, write_config
-
-pytest.importorskip("openmmjump.network")
 from openmmjump.modelfile import ModelFile
 from openmmjump.training.checkpoint import Checkpoints, read
 from openmmjump.training.config import load
 from openmmjump.training.export import export_checkpoint
 from openmmjump.training.schema import ConfigError
 from openmmjump.training.trainer import Interrupted, Trainer
+from training_cases import SMALL, finish, start, write_config
 
 INTERRUPTED = 77
 
