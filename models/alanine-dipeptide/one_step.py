@@ -10,6 +10,7 @@ quarter of the starts are in alpha_L; the divergence weights them back to equili
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import mdtraj
@@ -27,7 +28,6 @@ from openmmjump.training.molecule import molecule_of, select
 
 HERE = Path(__file__).resolve().parent
 BATCH = 256
-POPULATION = 0.0184  # of alpha_L (make_reference.py)
 
 
 def grid(text):
@@ -67,20 +67,29 @@ def widths(values, reference):
     return (values.std(0) / reference.std(0)).mean()
 
 
-def weigh(started):
-    """Weights of pairs that bring the share that started in alpha_L to equilibrium."""
-    return np.where(started, POPULATION / started.mean(), (1 - POPULATION) / (1 - started.mean()))
+def natural_pairs(folder):
+    """Pairs [2, pairs, atoms, 3] with entering ones in natural proportion, and the population of alpha_L."""
+    about = json.loads((folder / "pairs.json").read_text())
+    entering = np.load(folder / "entering.npy")
+    count = round(about["training weights"]["entering.npy"]["loss_weight"] * entering.shape[1])
+    pairs = np.concatenate([np.load(folder / "pairs.npy"), entering[:, :count]], axis=1).astype(np.float32)
+    return pairs, about["population of alpha_L"][0]
 
 
-def ramachandran(pairs, topology):
+def weigh(started, population):
+    """Weights of pairs that bring the share that started in alpha_L to that of equilibrium."""
+    return np.where(started, population / started.mean(), (1 - population) / (1 - started.mean()))
+
+
+def ramachandran(pairs, topology, population):
     """Histogram of phi/psi of the second halves of pairs [2, pairs, atoms, 3]."""
-    return histogram(*phi_psi(pairs[1], topology), weigh(positive_phi(phi_psi(pairs[0], topology)[0])))
+    return histogram(*phi_psi(pairs[1], topology), weigh(positive_phi(phi_psi(pairs[0], topology)[0]), population))
 
 
-def report(y, x0, x1, topology, target):
+def report(y, x0, x1, topology, target, population):
     """Print the figures of the jumps y beside those of MD."""
     started = positive_phi(phi_psi(x0, topology)[0])
-    weights = weigh(started)
+    weights = weigh(started, population)
     standard = GeometryStandard.from_trajectory(topology, x1)
     for name, z in (("MD", x1), ("jump", y)):
         phi, psi = phi_psi(z, topology)
@@ -115,11 +124,11 @@ def main():
     topology = mdtraj.load(str(args.data / "heavy.pdb")).topology
     molecule = molecule_of(topology, select(topology, None, "heavy.pdb"))
     atoms = Atoms(molecule.atom_type, molecule.block_type, molecule.bonds.T, molecule.edge_mask)
-    pairs = np.load(args.data / "pairs.npy", mmap_mode="r")
+    pairs, population = natural_pairs(args.data)
     chosen = np.sort(default_rng(args.seed).permutation(pairs.shape[1])[: args.starts])
-    x0, x1 = pairs[:, chosen].astype(np.float32)
+    x0, x1 = pairs[:, chosen]
     y = sample(network, atoms, x0, args.grid or file.time_grid, args.seed)
-    report(y, x0, x1, topology, ramachandran(pairs.astype(np.float32), topology))
+    report(y, x0, x1, topology, ramachandran(pairs, topology, population), population)
 
 
 if __name__ == "__main__":

@@ -327,7 +327,10 @@ def test_demo_end_to_end(tmp_path):
     assert summary["platforms"]["jump"].startswith("CPU")
     assert summary["valid_fraction"] > 0.9
     assert abs(summary["energy_kJ_mol"]["jump"]["mean"] - summary["energy_kJ_mol"]["md"]["mean"]) < 15
-    assert summary["speed_ratio"] > 0
+    speeds = summary["ns_per_second_jump"], summary["ns_per_second_md"]
+    assert summary["speed_ratio"] == pytest.approx(speeds[0] / speeds[1])
+    cycle_ns = summary["cycle_ps"] / 1000
+    assert speeds[0] == pytest.approx(cycle_ns * 1000 / summary["milliseconds_per_jump"]["total"], rel=1e-3)
     assert summary["equivariance"]["max_nm_double"] < 1e-6
     populations = [without_infinities(s["delta_f_kT"]) for s in summaries]
     assert populations[0] == populations[1]
