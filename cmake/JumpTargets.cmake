@@ -42,6 +42,49 @@ function(jump_install_library target folder)
     install(TARGETS ${target} LIBRARY DESTINATION ${folder})
 endfunction()
 
+# jump_add_plugin(<platform>): a library that OpenMM loads at run time, from platforms/<platform in lower case>.
+function(jump_add_plugin platform)
+    string(TOLOWER ${platform} folder)
+    jump_glob(sources platforms/${folder}/src/*.cpp)
+    set(plugin OpenMMJump${platform})
+    add_library(${plugin} SHARED ${sources})
+    target_include_directories(${plugin} PUBLIC platforms/${folder}/include PRIVATE platforms/${folder}/src)
+    target_link_libraries(${plugin} PUBLIC OpenMMJump)
+    set_target_properties(${plugin} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${JUMP_PLUGIN_DIR})
+    jump_install_library(${plugin} lib/plugins)
+endfunction()
+
+# jump_add_device_plugin(<platform>): the same for a platform that is built on OpenMM's ComputeContext.
+function(jump_add_device_plugin platform)
+    jump_add_plugin(${platform})
+    jump_glob(common_sources platforms/common/src/*.cpp)
+    jump_encode_kernels()
+    target_sources(OpenMMJump${platform} PRIVATE ${common_sources})
+    target_include_directories(OpenMMJump${platform} PUBLIC platforms/common/include)
+    target_link_libraries(OpenMMJump${platform} PUBLIC OpenMM::${platform} PRIVATE CommonJumpKernelSources)
+    # Every symbol must be found in a library that is named, so that a missing one shows here and not in the field.
+    target_link_options(OpenMMJump${platform} PRIVATE -Wl,--no-undefined)
+    set_property(TARGET OpenMMJump${platform} APPEND PROPERTY
+        INSTALL_RPATH "$ORIGIN/../../../OpenMM.libs/lib/plugins")
+endfunction()
+
+# jump_encode_kernels(): the library CommonJumpKernelSources with the device code of platforms/common as strings.
+function(jump_encode_kernels)
+    set(class CommonJumpKernelSources)
+    if(TARGET ${class})
+        return()
+    endif()
+    set(folder ${CMAKE_SOURCE_DIR}/platforms/common/src/kernels)
+    set(output ${CMAKE_BINARY_DIR}/generated/${class})
+    jump_glob(kernels platforms/common/src/kernels/*.cc)
+    add_custom_command(OUTPUT ${output}.cpp ${output}.h
+        COMMAND ${CMAKE_COMMAND} -DCLASS=${class} -DFOLDER=${folder} -DOUTPUT=${output}
+            -P ${CMAKE_SOURCE_DIR}/cmake/EncodeKernels.cmake
+        DEPENDS ${kernels} ${CMAKE_SOURCE_DIR}/cmake/EncodeKernels.cmake VERBATIM)
+    add_library(${class} STATIC ${output}.cpp)
+    target_include_directories(${class} PUBLIC ${CMAKE_BINARY_DIR}/generated)
+endfunction()
+
 # Links a test or benchmark against whatever of the project exists so far.
 function(jump_link_program target)
     foreach(library OpenMMJump OpenMMJumpNetwork)

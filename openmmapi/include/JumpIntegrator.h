@@ -143,6 +143,14 @@ public:
     bool getUseDoublePrecision() const { return doublePrecision; }
     /** Set whether the network runs in double precision (default: single). */
     void setUseDoublePrecision(bool use);
+    /** Whether the sampler is recorded as a CUDA graph. */
+    bool getUseCudaGraphs() const { return cudaGraphs; }
+    /**
+     * On the CUDA platform, record the sampler as a CUDA graph at the first jump and replay it from then on: a small
+     * network spends most of its time on launching kernels, and a replay is one launch. The jumps stay the same. Takes
+     * effect when the Context is created or reinitialized; other platforms take no notice.
+     */
+    void setUseCudaGraphs(bool use);
     /** CPU threads of the network; 0 chooses: one for small molecules, torch's number for large ones. */
     int getNetworkThreads() const { return networkThreads; }
     /** Set the CPU threads of the network; 0 chooses. */
@@ -204,6 +212,8 @@ private:
     bool relax(JumpRecord& record);
     RefusalCause refuse(JumpRecord& record, RefusalCause cause);
     double computeEnergy(JumpRecord& record);
+    void restoreState();
+    void applyProposal();
     JumpKernel& jumpKernel();
 
     JumpModel model;
@@ -211,7 +221,7 @@ private:
     double temperature, relaxationFriction, repairTolerance;
     int relaxationSteps, maxAttempts, repairIterations, networkThreads, randomNumberSeed;
     RepairPolicy repairPolicy;
-    bool doublePrecision;
+    bool doublePrecision, cudaGraphs;
     GateSettings gate;
     std::vector<double> timeGrid;
     // State of the running simulation.

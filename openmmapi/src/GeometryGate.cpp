@@ -17,8 +17,6 @@ namespace {
 
 /** Up to this many atoms comparing all pairs is faster than sorting them into cells. */
 constexpr int MaxAllPairs = 100;
-/** Smallest signed volume of three unit vectors that still counts as a tetrahedral centre. */
-constexpr double MinVolume = 0.15;
 /** How much shorter than a single bond a triple bond is. */
 constexpr double TripleBondFactor = 0.8;
 

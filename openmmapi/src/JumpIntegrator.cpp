@@ -87,7 +87,7 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
                                Integrator* relaxation) :
     model(model), graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0),
     relaxationSteps(50), maxAttempts(10), repairIterations(50), networkThreads(0), randomNumberSeed(0),
-    repairPolicy(WhenNeeded), doublePrecision(false), jumpNumber(0), noiseSeed(0), maxEnergyIncrease(0),
+    repairPolicy(WhenNeeded), doublePrecision(false), cudaGraphs(false), jumpNumber(0), noiseSeed(0), maxEnergyIncrease(0),
     hasEnvironment(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
     requireTemperature(temperature);
@@ -154,6 +154,10 @@ void JumpIntegrator::setTimeGrid(const vector<double>& grid) {
 
 void JumpIntegrator::setUseDoublePrecision(bool use) {
     doublePrecision = use;
+}
+
+void JumpIntegrator::setUseCudaGraphs(bool use) {
+    cudaGraphs = use;
 }
 
 void JumpIntegrator::setNetworkThreads(int threads) {
@@ -223,7 +227,7 @@ void JumpIntegrator::stepOnce() {
         advance(record);
     } catch (...) {
         // Whatever a Force, the network or the dynamics threw, the caller gets the Context back as it was.
-        jumpKernel().restoreState(*context);
+        restoreState();
         context->setTime(startTime);
         context->setStepCount(startCount);
         throw;
@@ -246,7 +250,7 @@ void JumpIntegrator::advance(JumpRecord& record) {
     if (relax(record))
         return;
     // The dynamics blew up: treat the jump as refused, and fall back on dynamics from the old state.
-    jumpKernel().restoreState(*context);
+    restoreState();
     if (record.accepted) {
         refuse(record, RefusalCause::NotFinite);
         record.accepted = false;
@@ -267,7 +271,7 @@ bool JumpIntegrator::jump(JumpRecord& record) {
     }
     if (repairPolicy == WhenNeeded && isMendable(cause) && repair(record))
         return true;
-    jumpKernel().restoreState(*context);
+    restoreState();
     return false;
 }
 
@@ -282,7 +286,7 @@ RefusalCause JumpIntegrator::draw(JumpRecord& record) {
         StageTimer timer(record, JumpStage::Placement);
         cause = jumpKernel().place(*context);
         if (cause == RefusalCause::None)
-            jumpKernel().apply(*context, getConstraintTolerance());
+            applyProposal();
     }
     if (cause != RefusalCause::None)
         return refuse(record, cause);
@@ -304,7 +308,7 @@ bool JumpIntegrator::repair(JumpRecord& record) {
     RefusalCause cause;
     {
         StageTimer timer(record, JumpStage::Repair);
-        jumpKernel().apply(*context, getConstraintTolerance());
+        applyProposal();
         LocalEnergyMinimizer::minimize(*owner, repairTolerance, repairIterations);
         cause = jumpKernel().checkGeometry(*context);
     }
@@ -319,10 +323,25 @@ bool JumpIntegrator::repair(JumpRecord& record) {
 bool JumpIntegrator::relax(JumpRecord& record) {
     StageTimer timer(record, JumpStage::Relaxation);
     const FrictionRaiser raiser(getRelaxationIntegrator(), record.accepted ? relaxationFriction : 0);
-    if (record.accepted)
+    if (record.accepted) {
         jumpKernel().drawVelocities(*context, temperature, getConstraintTolerance(), noiseSeed, jumpNumber);
+        stateChanged(State::Velocities);
+    }
     getRelaxationIntegrator().step(relaxationSteps);
     return jumpKernel().checkGeometry(*context) != RefusalCause::NotFinite;
+}
+
+// Kernels write to positions and velocities behind the back of the relaxation integrator, which may keep forces.
+
+void JumpIntegrator::applyProposal() {
+    jumpKernel().apply(*context, getConstraintTolerance());
+    stateChanged(State::Positions);
+}
+
+void JumpIntegrator::restoreState() {
+    jumpKernel().restoreState(*context);
+    stateChanged(State::Positions);
+    stateChanged(State::Velocities);
 }
 
 RefusalCause JumpIntegrator::refuse(JumpRecord& record, RefusalCause cause) {

@@ -14,10 +14,7 @@ namespace {
 
 using RidingAtom = MolecularGraph::RidingAtom;
 
-/** Bonds shorter than this (nm) have no direction. */
-constexpr double MinLength = 1e-6;
-/** Angles whose sine is below this (0.06 degrees off the line) span no plane. */
-constexpr double MinSine = 1e-3;
+constexpr double MinLength = RidingAtoms::MinLength, MinSine = RidingAtoms::MinSine;
 
 /** Three orthonormal axes. */
 using Axes = std::array<Vec3, 3>;

@@ -63,6 +63,7 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
     node.setIntProperty("repairIterations", integrator.getRepairIterations());
     node.setDoubleProperty("repairTolerance", integrator.getRepairTolerance());
     node.setBoolProperty("useDoublePrecision", integrator.getUseDoublePrecision());
+    node.setBoolProperty("useCudaGraphs", integrator.getUseCudaGraphs());
     node.setIntProperty("networkThreads", integrator.getNetworkThreads());
     node.setIntProperty("randomSeed", integrator.getRandomNumberSeed());
     serializeGate(integrator.getGateSettings(), node.createChildNode("Gate"));
@@ -97,6 +98,7 @@ void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
     integrator->setRepairIterations(node.getIntProperty("repairIterations"));
     integrator->setRepairTolerance(node.getDoubleProperty("repairTolerance"));
     integrator->setUseDoublePrecision(node.getBoolProperty("useDoublePrecision"));
+    integrator->setUseCudaGraphs(node.getBoolProperty("useCudaGraphs", false)); // younger than version 1
     integrator->setNetworkThreads(node.getIntProperty("networkThreads"));
     setSeedOfJumpsOnly(*integrator, node.getIntProperty("randomSeed"));
     integrator->setGateSettings(deserializeGate(node.getChildNode("Gate")));

@@ -55,11 +55,23 @@ public:
     int findInvertedStereocenter(const std::vector<OpenMM::Vec3>& newAtoms,
                                  const std::vector<OpenMM::Vec3>& oldAtoms) const;
 
-private:
+
+    /** A bond and its limits. */
     struct BondLimits {
         int atom1, atom2;
-        double shortest2, longest2; // squared, nm^2
+        double shortest2, longest2; ///< squared lengths in nm^2
     };
+    /** Smallest signed volume of three unit vectors that still counts as a tetrahedral centre. */
+    static constexpr double MinVolume = 0.15;
+    // What the tests compare with, for platforms that make them on a device.
+    const GateSettings& getSettings() const { return settings; }
+    const std::vector<BondLimits>& getBonds() const { return bonds; }
+    /** For each model atom, clashRatio times its van der Waals radius, in nm. */
+    const std::vector<double>& getContactRadii() const { return contactRadii; }
+    /** For each model atom, the later atoms one or two bonds away, rising: they don't clash. */
+    const std::vector<std::vector<int>>& getExclusions() const { return exclusions; }
+
+private:
     bool clash(int atom1, int atom2, const std::vector<OpenMM::Vec3>& atoms) const;
     std::pair<int, int> findClashInCells(const std::vector<OpenMM::Vec3>& atoms) const;
     GateSettings settings;

@@ -22,6 +22,11 @@ namespace JumpPlugin {
  */
 class OPENMM_EXPORT_JUMP RidingAtoms {
 public:
+    /** Bonds shorter than this, in nm, have no direction. */
+    static constexpr double MinLength = 1e-6;
+    /** Angles whose sine is below this (0.06 degrees off the line) span no plane. */
+    static constexpr double MinSine = 1e-3;
+
     explicit RidingAtoms(const MolecularGraph& graph);
     /**
      * Move all riding atoms.

@@ -41,17 +41,23 @@ public:
      */
     void write(const WholePositions& whole, std::vector<OpenMM::Vec3>& positions) const;
 
-private:
-    void joinBonds(WholePositions& whole, const OpenMM::Vec3* box) const;
-    void joinMolecules(WholePositions& whole, const OpenMM::Vec3* box) const;
-    void joinRiders(WholePositions& whole, const OpenMM::Vec3* box) const;
+
     /** An atom and the bonded atom that was placed before it. */
     struct Link {
         int atom, placed;
     };
+    /** The links in an order that grows each molecule from its first atom. */
+    const std::vector<Link>& getLinks() const { return links; }
+    /** The model atoms of each molecule. */
+    const std::vector<std::vector<int>>& getMolecules() const { return molecules; }
+
+private:
+    void joinBonds(WholePositions& whole, const OpenMM::Vec3* box) const;
+    void joinMolecules(WholePositions& whole, const OpenMM::Vec3* box) const;
+    void joinRiders(WholePositions& whole, const OpenMM::Vec3* box) const;
     std::vector<int> atomParticles, riderParticles, riderParents;
-    std::vector<Link> links;                 // in an order that grows each molecule from its first atom
-    std::vector<std::vector<int>> molecules; // model atoms of each molecule
+    std::vector<Link> links;
+    std::vector<std::vector<int>> molecules;
 };
 
 } // namespace JumpPlugin

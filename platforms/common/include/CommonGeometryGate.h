@@ -1,0 +1,43 @@
+#ifndef OPENMMJUMP_COMMONGEOMETRYGATE_H_
+#define OPENMMJUMP_COMMONGEOMETRYGATE_H_
+
+#include "DeviceArrays.h"
+#include "RefusalCause.h"
+#include "internal/GeometryGate.h"
+
+namespace JumpPlugin {
+
+/**
+ * The tests of GeometryGate on the device. All are made; each failure sets its flag, and the first in the order of
+ * RefusalCause is returned.
+ */
+class CommonGeometryGate {
+public:
+    CommonGeometryGate(OpenMM::ComputeContext& cc, const MolecularGraph& graph, const GeometryGate& gate,
+                       OpenMM::ComputeProgram program);
+    /** Clear all flags. */
+    void clear();
+    /** Test whether the model atoms are finite. */
+    void checkFinite(OpenMM::ComputeArray& nodes);
+    /** Make the tests that the settings ask for. oldNodes are positions whose stereocentres are right. */
+    void check(OpenMM::ComputeArray& nodes, OpenMM::ComputeArray& oldNodes);
+    /** Wait for the tests since clear(), and tell the first that failed, or None. */
+    RefusalCause getCause();
+    /** A flag for each RefusalCause, for tests that are made elsewhere. */
+    OpenMM::ComputeArray& getFlags() { return flags; }
+
+private:
+    void uploadExclusions(const std::vector<std::vector<int>>& lists);
+    void createKernels(OpenMM::ComputeProgram program);
+
+    OpenMM::ComputeContext& cc;
+    DeviceArrays arrays;
+    GateSettings settings;
+    int numAtoms, numBonds, numStereocenters;
+    OpenMM::ComputeArray bonds, bondLimits, radii, exclusionStart, exclusions, stereocenters, flags;
+    OpenMM::ComputeKernel finiteKernel, bondKernel, clashKernel, stereocenterKernel;
+};
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_COMMONGEOMETRYGATE_H_

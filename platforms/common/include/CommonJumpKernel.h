@@ -1,0 +1,66 @@
+#ifndef OPENMMJUMP_COMMONJUMPKERNEL_H_
+#define OPENMMJUMP_COMMONJUMPKERNEL_H_
+
+#include <memory>
+#include <string>
+
+#include "CommonGeometryGate.h"
+#include "CommonStateStore.h"
+#include "CommonWholeMolecules.h"
+#include "JumpKernels.h"
+
+namespace JumpPlugin {
+
+/**
+ * The jump on a device, for every platform that is built on OpenMM's ComputeContext. Positions and velocities stay on
+ * the device, in OpenMM's precision; a subclass says how they reach the network.
+ */
+class CommonJumpKernel : public JumpKernel {
+public:
+    CommonJumpKernel(const std::string& name, const OpenMM::Platform& platform, OpenMM::ComputeContext& cc) :
+        JumpKernel(name, platform), cc(cc), arrays(cc) {}
+    void initialize(const OpenMM::System& system, const JumpIntegrator& integrator) override;
+    void storeState(OpenMM::ContextImpl& context) override;
+    void restoreState(OpenMM::ContextImpl& context) override;
+    void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt) override;
+    RefusalCause place(OpenMM::ContextImpl& context) override;
+    RefusalCause checkGeometry(OpenMM::ContextImpl& context) override;
+    void apply(OpenMM::ContextImpl& context, double tolerance) override;
+    void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,
+                        uint64_t jump) override;
+
+protected:
+    /** Load the network. OpenMM's context is current. */
+    virtual void initializeNetwork(const JumpIntegrator& integrator) = 0;
+    /**
+     * Sample a proposal. OpenMM's context is current.
+     *
+     * @param oldNodes  whole molecules; the model atoms come first (see CommonStateStore)
+     * @param newNodes  gets the model atoms of the proposal in its first elements
+     */
+    virtual void runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes, uint64_t seed,
+                            uint64_t jump, int attempt) = 0;
+
+    OpenMM::ComputeContext& cc;
+    DeviceArrays arrays;
+
+private:
+    OpenMM::ComputeProgram compile(const JumpIntegrator& integrator);
+    void createMotionKernels(const OpenMM::System& system, const MolecularGraph& graph, OpenMM::ComputeProgram program);
+    void createRiderKernel(const MolecularGraph& graph, OpenMM::ComputeProgram program);
+    void createVelocityKernel(OpenMM::ComputeProgram program);
+
+    int numRiders = 0, workGroupSize = 0;
+    bool periodic = false;
+    std::unique_ptr<CommonStateStore> state;
+    std::unique_ptr<CommonWholeMolecules> wholeMolecules;
+    std::unique_ptr<CommonGeometryGate> gate;
+    OpenMM::ComputeArray oldNodes, newNodes, presentNodes;
+    OpenMM::ComputeArray oldCells, presentCells; // how far oldNodes and presentNodes were moved to be whole
+    OpenMM::ComputeArray weights, riders;
+    OpenMM::ComputeKernel rigidMotionKernel, riderKernel, velocityKernel;
+};
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_COMMONJUMPKERNEL_H_

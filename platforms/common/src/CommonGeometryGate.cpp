@@ -1,0 +1,100 @@
+#include "CommonGeometryGate.h"
+
+using namespace OpenMM;
+using namespace std;
+
+namespace JumpPlugin {
+
+CommonGeometryGate::CommonGeometryGate(ComputeContext& cc, const MolecularGraph& graph, const GeometryGate& gate,
+                                       ComputeProgram program) :
+    cc(cc), arrays(cc), settings(gate.getSettings()), numAtoms(graph.getNumAtoms()), numBonds(graph.getNumBonds()),
+    numStereocenters(graph.getNumStereocenters()) {
+    vector<mm_int2> pairs;
+    vector<double> limits;
+    for (const GeometryGate::BondLimits& bond : gate.getBonds()) {
+        pairs.push_back(mm_int2(bond.atom1, bond.atom2));
+        limits.insert(limits.end(), {bond.shortest2, bond.longest2});
+    }
+    arrays.upload(bonds, pairs, "jumpBonds");
+    arrays.uploadMixed(bondLimits, limits, 2, "jumpBondLimits");
+    arrays.uploadMixed(radii, gate.getContactRadii(), 1, "jumpContactRadii");
+    uploadExclusions(gate.getExclusions());
+    vector<mm_int4> centers;
+    for (int i = 0; i < numStereocenters; i++) {
+        const auto& atoms = graph.getStereocenter(i).atoms;
+        centers.push_back(mm_int4(atoms[0], atoms[1], atoms[2], atoms[3]));
+    }
+    arrays.upload(stereocenters, centers, "jumpStereocenters");
+    arrays.upload(flags, vector<int>(NumRefusalCauses, 0), "jumpFlags");
+    createKernels(program);
+}
+
+void CommonGeometryGate::uploadExclusions(const vector<vector<int>>& lists) {
+    vector<int> start = {0}, all;
+    for (const vector<int>& list : lists) {
+        all.insert(all.end(), list.begin(), list.end());
+        start.push_back((int)all.size());
+    }
+    arrays.upload(exclusionStart, start, "jumpExclusionStart");
+    arrays.upload(exclusions, all, "jumpExclusions");
+}
+
+void CommonGeometryGate::createKernels(ComputeProgram program) {
+    finiteKernel = program->createKernel("checkFinite");
+    finiteKernel->addArg(numAtoms);
+    finiteKernel->addArg(); // nodes
+    finiteKernel->addArg(flags);
+    bondKernel = program->createKernel("checkBonds");
+    bondKernel->addArg(numBonds);
+    bondKernel->addArg(bonds);
+    bondKernel->addArg(bondLimits);
+    bondKernel->addArg(); // nodes
+    bondKernel->addArg(flags);
+    clashKernel = program->createKernel("checkClashes");
+    clashKernel->addArg(numAtoms);
+    for (ComputeArray* array : {&radii, &exclusionStart, &exclusions})
+        clashKernel->addArg(*array);
+    clashKernel->addArg(); // nodes
+    clashKernel->addArg(flags);
+    stereocenterKernel = program->createKernel("checkStereocenters");
+    stereocenterKernel->addArg(numStereocenters);
+    stereocenterKernel->addArg(stereocenters);
+    DeviceArrays::addPlaces(stereocenterKernel, 2); // nodes, old nodes
+    stereocenterKernel->addArg(flags);
+}
+
+void CommonGeometryGate::clear() {
+    cc.clearBuffer(flags);
+}
+
+void CommonGeometryGate::checkFinite(ComputeArray& nodes) {
+    finiteKernel->setArg(1, nodes);
+    finiteKernel->execute(numAtoms);
+}
+
+void CommonGeometryGate::check(ComputeArray& nodes, ComputeArray& oldNodes) {
+    if (settings.checkBonds) {
+        bondKernel->setArg(3, nodes);
+        DeviceArrays::execute(bondKernel, numBonds);
+    }
+    if (settings.checkClashes) {
+        clashKernel->setArg(4, nodes);
+        clashKernel->execute(numAtoms);
+    }
+    if (settings.checkStereocenters) {
+        stereocenterKernel->setArg(2, nodes);
+        stereocenterKernel->setArg(3, oldNodes);
+        DeviceArrays::execute(stereocenterKernel, numStereocenters);
+    }
+}
+
+RefusalCause CommonGeometryGate::getCause() {
+    vector<int> found;
+    flags.download(found);
+    for (int cause = 1; cause < NumRefusalCauses; cause++)
+        if (found[cause] != 0)
+            return (RefusalCause)cause;
+    return RefusalCause::None;
+}
+
+} // namespace JumpPlugin

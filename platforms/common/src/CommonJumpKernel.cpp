@@ -1,0 +1,171 @@
+#include "CommonJumpKernel.h"
+
+#include "CommonJumpKernelSources.h"
+#include "JumpIntegrator.h"
+#include "internal/RidingAtoms.h"
+#include "openmm/common/ContextSelector.h"
+
+using namespace OpenMM;
+using namespace std;
+
+namespace JumpPlugin {
+
+namespace {
+
+constexpr double BOLTZ = 8.31446261815324e-3; // kJ/mol/K
+
+string toString(RefusalCause cause) {
+    return to_string((int)cause);
+}
+
+} // namespace
+
+void CommonJumpKernel::initialize(const System& system, const JumpIntegrator& integrator) {
+    ContextSelector selector(cc);
+    const MolecularGraph& graph = integrator.getMolecularGraph();
+    const int numNodes = graph.getNumAtoms() + graph.getNumRidingAtoms();
+    numRiders = graph.getNumRidingAtoms();
+    periodic = system.usesPeriodicBoundaryConditions();
+    // A group of a CPU is one thread that does the work of all.
+    workGroupSize = min(cc.getIsCPU() ? 32 : 256, cc.getMaxThreadBlockSize());
+    for (ComputeArray* nodes : {&oldNodes, &newNodes, &presentNodes})
+        arrays.createMixed(*nodes, numNodes, 4, "jumpNodes");
+    const ComputeProgram program = compile(integrator);
+    state = make_unique<CommonStateStore>(cc, system, graph, program);
+    wholeMolecules = make_unique<CommonWholeMolecules>(cc, graph, program, workGroupSize);
+    for (ComputeArray* cells : {&oldCells, &presentCells})
+        wholeMolecules->createCells(*cells);
+    const GeometryGate hostGate(graph, integrator.getGateSettings());
+    gate = make_unique<CommonGeometryGate>(cc, graph, hostGate, program);
+    createMotionKernels(system, graph, program);
+    createRiderKernel(graph, program);
+    createVelocityKernel(program);
+    initializeNetwork(integrator);
+}
+
+ComputeProgram CommonJumpKernel::compile(const JumpIntegrator& integrator) {
+    const bool fine = arrays.mixedIsDouble(); // the thresholds below follow from the precision
+    map<string, string> defines;
+    defines["WORK_GROUP_SIZE"] = cc.intToString(workGroupSize);
+    defines["PRESERVES_ORIENTATION"] = integrator.getModel().getPreservesOrientation() ? "1" : "0";
+    defines["PRESERVES_CENTER"] = integrator.getModel().getPreservesCenterOfMass() ? "1" : "0";
+    defines["NOT_FINITE"] = toString(RefusalCause::NotFinite);
+    defines["BROKEN_BOND"] = toString(RefusalCause::BrokenBond);
+    defines["CLASH"] = toString(RefusalCause::Clash);
+    defines["INVERTED_STEREOCENTER"] = toString(RefusalCause::InvertedStereocenter);
+    defines["AXIS_FRAME"] = cc.intToString(MolecularGraph::Axis);
+    defines["BISECTOR_FRAME"] = cc.intToString(MolecularGraph::Bisector);
+    defines["MIN_LENGTH"] = cc.doubleToString(RidingAtoms::MinLength, true);
+    defines["MIN_SINE"] = cc.doubleToString(RidingAtoms::MinSine, true);
+    defines["PARALLEL"] = cc.doubleToString(fine ? 1e-9 : 1e-6, true);
+    defines["MIN_VOLUME"] = cc.doubleToString(GeometryGate::MinVolume, true);
+    defines["IMAGE_MARGIN"] = cc.doubleToString(fine ? 1e-9 : 1e-6, true);
+    defines["DEGENERATE"] = cc.doubleToString(fine ? 1e-12 : 1e-5, true);
+    defines["HALF_TURN"] = cc.doubleToString(fine ? 1e-8 : 1e-4, true);
+    defines["TWO_PI"] = cc.doubleToString(2 * M_PI, true);
+    using Sources = CommonJumpKernelSources;
+    return cc.compileProgram(Sources::state + Sources::wholeMolecules + Sources::superposition + Sources::ridingAtoms +
+                                 Sources::gate + Sources::velocities,
+                             defines);
+}
+
+void CommonJumpKernel::createMotionKernels(const System& system, const MolecularGraph& graph, ComputeProgram program) {
+    vector<double> masses;
+    double total = 0;
+    for (int i = 0; i < graph.getNumAtoms(); i++)
+        masses.push_back(system.getParticleMass(graph.getAtom(i).particle));
+    for (int i = 0; i < numRiders; i++)
+        masses[graph.getRidingAtom(i).parent] += system.getParticleMass(graph.getRidingAtom(i).particle);
+    for (double mass : masses)
+        total += mass;
+    for (double& mass : masses)
+        mass /= total;
+    arrays.uploadMixed(weights, masses, 1, "jumpWeights");
+    rigidMotionKernel = program->createKernel("restoreRigidMotion");
+    rigidMotionKernel->addArg(graph.getNumAtoms());
+    for (ComputeArray* array : {&weights, &oldNodes, &newNodes, &gate->getFlags()})
+        rigidMotionKernel->addArg(*array);
+}
+
+void CommonJumpKernel::createRiderKernel(const MolecularGraph& graph, ComputeProgram program) {
+    vector<mm_int4> atoms;
+    for (int i = 0; i < numRiders; i++) {
+        const MolecularGraph::RidingAtom& rider = graph.getRidingAtom(i);
+        atoms.push_back(mm_int4(rider.parent, rider.reference1, rider.reference2, rider.frame));
+    }
+    arrays.upload(riders, atoms, "jumpRiders");
+    riderKernel = program->createKernel("placeRidingAtoms");
+    riderKernel->addArg(graph.getNumAtoms());
+    riderKernel->addArg(numRiders);
+    for (ComputeArray* array : {&riders, &oldNodes, &newNodes})
+        riderKernel->addArg(*array);
+}
+
+void CommonJumpKernel::createVelocityKernel(ComputeProgram program) {
+    velocityKernel = program->createKernel("drawVelocities");
+    velocityKernel->addArg(cc.getNumAtoms());
+    DeviceArrays::addPlaces(velocityKernel, 5); // kT, seed, jump
+    velocityKernel->addArg(cc.getAtomIndexArray());
+    velocityKernel->addArg(cc.getVelm());
+}
+
+void CommonJumpKernel::storeState(ContextImpl&) {
+    ContextSelector selector(cc);
+    state->store(oldNodes);
+    if (periodic)
+        wholeMolecules->makeWhole(oldNodes, oldCells, state->getBox());
+}
+
+void CommonJumpKernel::restoreState(ContextImpl&) {
+    ContextSelector selector(cc);
+    state->restore();
+}
+
+void CommonJumpKernel::propose(ContextImpl&, uint64_t seed, uint64_t jump, int attempt) {
+    ContextSelector selector(cc);
+    runNetwork(oldNodes, newNodes, seed, jump, attempt);
+}
+
+RefusalCause CommonJumpKernel::place(ContextImpl&) {
+    ContextSelector selector(cc);
+    gate->clear();
+    rigidMotionKernel->execute(workGroupSize, workGroupSize);
+    DeviceArrays::execute(riderKernel, numRiders);
+    gate->check(newNodes, oldNodes);
+    return gate->getCause();
+}
+
+RefusalCause CommonJumpKernel::checkGeometry(ContextImpl&) {
+    ContextSelector selector(cc);
+    state->readNodes(presentNodes);
+    if (periodic) {
+        Vec3 box[3];
+        cc.getPeriodicBoxVectors(box[0], box[1], box[2]);
+        wholeMolecules->makeWhole(presentNodes, presentCells, box);
+    }
+    gate->clear();
+    gate->checkFinite(presentNodes);
+    gate->check(presentNodes, oldNodes);
+    return gate->getCause();
+}
+
+void CommonJumpKernel::apply(ContextImpl& context, double tolerance) {
+    ContextSelector selector(cc);
+    state->write(newNodes, oldCells);
+    context.applyConstraints(tolerance);
+    context.computeVirtualSites();
+}
+
+void CommonJumpKernel::drawVelocities(ContextImpl& context, double temperature, double tolerance, uint64_t seed,
+                                      uint64_t jump) {
+    ContextSelector selector(cc);
+    arrays.setMixed(velocityKernel, 1, BOLTZ * temperature);
+    velocityKernel->setArg(2, (unsigned int)seed);
+    velocityKernel->setArg(3, (unsigned int)(seed >> 32));
+    velocityKernel->setArg(4, (unsigned int)jump);
+    velocityKernel->setArg(5, (unsigned int)(jump >> 32));
+    velocityKernel->execute(cc.getNumAtoms());
+    context.applyVelocityConstraints(tolerance);
+}
+
+} // namespace JumpPlugin

@@ -1,0 +1,37 @@
+#ifndef OPENMMJUMP_CUDAJUMPKERNEL_H_
+#define OPENMMJUMP_CUDAJUMPKERNEL_H_
+
+#include <memory>
+
+#include "CommonJumpKernel.h"
+#include "internal/Proposer.h"
+#include "openmm/cuda/CudaContext.h"
+
+namespace JumpPlugin {
+
+/**
+ * The jump on the CUDA platform. The network runs on the same device; it reads and writes OpenMM's arrays where they
+ * lie, so no position passes through the host.
+ *
+ * OpenMM works in a CUDA context of its own, torch in the primary context of the device. Memory is shared between them,
+ * streams are not: whatever one has queued must be done before the other begins (openmm-torch issues 13 and 42).
+ */
+class CudaJumpKernel : public CommonJumpKernel {
+public:
+    CudaJumpKernel(const std::string& name, const OpenMM::Platform& platform, OpenMM::CudaContext& cu);
+    ~CudaJumpKernel();
+
+protected:
+    void initializeNetwork(const JumpIntegrator& integrator) override;
+    void runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes, uint64_t seed, uint64_t jump,
+                    int attempt) override;
+
+private:
+    OpenMM::CudaContext& cu;
+    CUcontext primaryContext;
+    std::unique_ptr<Proposer> proposer;
+};
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_CUDAJUMPKERNEL_H_

@@ -1,0 +1,30 @@
+#ifndef OPENMMJUMP_OPENCLJUMPKERNEL_H_
+#define OPENMMJUMP_OPENCLJUMPKERNEL_H_
+
+#include <memory>
+
+#include "CommonJumpKernel.h"
+#include "internal/Proposer.h"
+
+namespace JumpPlugin {
+
+/**
+ * The jump on the OpenCL platform. torch has no OpenCL: the network runs on the processor, and the positions of the
+ * model atoms go there and back through OpenMM's page-locked buffer.
+ */
+class OpenCLJumpKernel : public CommonJumpKernel {
+public:
+    using CommonJumpKernel::CommonJumpKernel;
+
+protected:
+    void initializeNetwork(const JumpIntegrator& integrator) override;
+    void runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes, uint64_t seed, uint64_t jump,
+                    int attempt) override;
+
+private:
+    std::unique_ptr<Proposer> proposer;
+};
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_OPENCLJUMPKERNEL_H_
