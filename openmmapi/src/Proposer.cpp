@@ -10,6 +10,8 @@
 #include "openmmjump/network/ModelFile.h"
 #include "openmmjump/network/ModelTensors.h"
 #include "openmmjump/network/PvbConfigReader.h"
+#include "openmmjump/network/SamplerRunner.h"
+#include "openmmjump/network/TensorNoise.h"
 #include "openmmjump/network/Torch.h"
 
 using namespace OpenMM;
@@ -55,6 +57,33 @@ MoleculeBatch makeBatch(const MolecularGraph& graph) {
     return MoleculeBatch(atomType, blockType, bonds, ligand);
 }
 
+TensorMap loadTensors(const ModelFile& file, const torch::TensorOptions& options) {
+    TensorMap tensors = loadTensors(file, torch::typeMetaToScalarType(options.dtype()));
+    for (auto& [name, tensor] : tensors)
+        tensor = tensor.to(options.device());
+    return tensors;
+}
+
+/** The positions as a tensor (N, 3) that shares their memory. */
+torch::Tensor wrap(const AtomArray& atoms, int64_t numAtoms, torch::Device device) {
+    const auto type = atoms.doublePrecision ? torch::kFloat64 : torch::kFloat32;
+    // Told where the memory lies, torch need not ask the driver.
+    return at::for_blob(atoms.data, {numAtoms, 3})
+        .strides({atoms.stride, 1})
+        .options(torch::TensorOptions(type).device(device))
+        .target_device(device)
+        .make_tensor();
+}
+
+/** The mean of positions (N, 3) in double precision, (1, 3). */
+torch::Tensor findCenter(const torch::Tensor& x) {
+    const torch::Tensor parts = x * (1.0 / x.size(0));
+    if (!x.is_cpu())
+        return parts.sum(0, true);
+    // In the order of the atoms: the same bits on every processor, whatever the width of its vector registers.
+    return parts.cumsum(0).narrow(0, x.size(0) - 1, 1);
+}
+
 /** Use a number of threads within a scope, then go back to the number before. */
 class ThreadScope {
 public:
@@ -75,12 +104,14 @@ private:
 
 class Proposer::Impl {
 public:
-    explicit Impl(const JumpIntegrator& integrator) :
-        batch(makeBatch(integrator.getMolecularGraph())), scale(integrator.getModel().getLengthScale()) {
+    Impl(const JumpIntegrator& integrator, torch::Device device, unique_ptr<SamplerRunner> runner) :
+        batch(makeBatch(integrator.getMolecularGraph())), scale(integrator.getModel().getLengthScale()),
+        options(torch::TensorOptions(integrator.getUseDoublePrecision() ? torch::kFloat64 : torch::kFloat32)
+                    .device(device)),
+        runner(runner != nullptr ? std::move(runner) : make_unique<SamplerRunner>()) {
         const ModelFile& file = integrator.getModel().getModelFile();
-        const auto type = integrator.getUseDoublePrecision() ? torch::kFloat64 : torch::kFloat32;
         const PvbConfig config = readPvbConfig(file.getMetadata(), file.getFile().getName());
-        auto network = make_shared<PvbNetwork>(config, loadTensors(file, type));
+        auto network = make_shared<PvbNetwork>(config, loadTensors(file, options));
         network->freeze();
         sampler = make_unique<BridgeSampler>(network, integrator.getTimeGrid());
         threads = integrator.getNetworkThreads();
@@ -88,43 +119,56 @@ public:
             threads = (batch.getNumAtoms() < SmallMolecule ? 1 : at::get_num_threads());
     }
 
-    vector<Vec3> propose(const vector<Vec3>& positions, uint64_t seed, uint64_t jump, int attempt) const {
+    void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt) {
         const c10::InferenceMode inference;
         const ThreadScope scope(threads);
         const int64_t numAtoms = batch.getNumAtoms();
         // The network sees centred positions: single precision is not spent on where the molecule is.
-        Vec3 center;
-        for (const Vec3& position : positions)
-            center += position / numAtoms;
-        torch::Tensor x = torch::empty({numAtoms, 3}, torch::kFloat64);
-        double* values = x.data_ptr<double>();
-        for (int64_t i = 0; i < numAtoms; i++)
-            for (int k = 0; k < 3; k++)
-                values[3 * i + k] = scale * (positions[i][k] - center[k]);
-        const CounterNoise noise(seed, jump, attempt);
-        const torch::Tensor y = sampler->sample(batch, x, noise).to(torch::kFloat64).contiguous();
-        vector<Vec3> result(numAtoms);
-        const double* proposed = y.data_ptr<double>();
-        for (int64_t i = 0; i < numAtoms; i++)
-            for (int k = 0; k < 3; k++)
-                result[i][k] = proposed[3 * i + k] / scale + center[k];
-        return result;
+        const torch::Tensor x = wrap(positions, numAtoms, options.device()).to(torch::kFloat64);
+        const torch::Tensor center = findCenter(x);
+        const torch::Tensor x0 = ((x - center) * scale).to(options);
+        const torch::Tensor noise = drawNoise(CounterNoise(seed, jump, attempt));
+        const torch::Tensor y = runner->run([this](auto&... tensors) { return sample(tensors...); }, x0, noise);
+        wrap(proposal, numAtoms, options.device()).copy_(y.to(torch::kFloat64) / scale + center);
     }
 
 private:
+    /** All noise of a jump on the device of the network, (steps + 1, N, 3), brought there in one copy. */
+    torch::Tensor drawNoise(const NoiseSource& source) const {
+        const int64_t numAtoms = batch.getNumAtoms(), numDraws = sampler->getNumSteps() + 1;
+        const auto host = options.device(torch::kCPU);
+        torch::Tensor noise = torch::empty({numDraws, numAtoms, 3}, host.pinned_memory(options.device().is_cuda()));
+        for (int64_t step = 0; step < numDraws; step++)
+            noise[step].copy_(source.draw(step, numAtoms, host));
+        return noise.to(options, true);
+    }
+
+    torch::Tensor sample(const torch::Tensor& x0, const torch::Tensor& noise) const {
+        return sampler->sample(batch, x0, TensorNoise(noise[0], noise.narrow(0, 1, noise.size(0) - 1)));
+    }
+
     MoleculeBatch batch;
-    double scale; // network length units per nm
+    double scale;                 // network length units per nm
+    torch::TensorOptions options; // type and device of the network
     int threads;
     unique_ptr<BridgeSampler> sampler;
+    unique_ptr<SamplerRunner> runner;
 };
 
 Proposer::Proposer(const JumpIntegrator& integrator) :
-    impl(translateErrors([&] { return make_unique<Impl>(integrator); })) {}
+    impl(translateErrors([&] { return make_unique<Impl>(integrator, torch::kCPU, nullptr); })) {}
+
+Proposer::Proposer(const JumpIntegrator& integrator, int cudaDevice, unique_ptr<SamplerRunner> runner) :
+    impl(translateErrors([&] {
+        const torch::Device device(torch::kCUDA, static_cast<torch::DeviceIndex>(cudaDevice));
+        return make_unique<Impl>(integrator, device, std::move(runner));
+    })) {}
 
 Proposer::~Proposer() = default;
 
-vector<Vec3> Proposer::propose(const vector<Vec3>& positions, uint64_t seed, uint64_t jump, int attempt) {
-    return translateErrors([&] { return impl->propose(positions, seed, jump, attempt); });
+void Proposer::propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump,
+                       int attempt) {
+    translateErrors([&] { impl->propose(positions, proposal, seed, jump, attempt); });
 }
 
 } // namespace JumpPlugin

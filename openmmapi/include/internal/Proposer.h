@@ -3,14 +3,20 @@
 
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "internal/windowsExportJump.h"
-#include "openmm/Vec3.h"
 
 namespace JumpPlugin {
 
 class JumpIntegrator;
+class SamplerRunner;
+
+/** Positions of the model atoms, in nm, in memory of the host or of a CUDA device. */
+struct AtomArray {
+    void* data;           ///< x, y and z of the first atom
+    bool doublePrecision; ///< whether the numbers are double or float
+    int stride;           ///< numbers from one atom to the next, 3 or more
+};
 
 /**
  * Runs the network of a JumpIntegrator: the one place where OpenMM's positions become tensors and back. No torch type
@@ -19,21 +25,30 @@ class JumpIntegrator;
 class OPENMM_EXPORT_JUMP Proposer {
 public:
     /**
-     * Load the network that the integrator's model, graph and settings describe.
+     * Load the network that the integrator's model, graph and settings describe, to run on the CPU.
      *
      * @throws OpenMM::OpenMMException if the model file does not hold the network it promises
      */
     explicit Proposer(const JumpIntegrator& integrator);
+    /**
+     * Load the network to run on a CUDA device, in the stream that is current there when propose() is called.
+     *
+     * @param cudaDevice  number of the device, as LibTorch counts
+     * @param runner      may record the sampling of a jump; null runs it as it is
+     * @throws OpenMM::OpenMMException if the model file does not hold the network it promises, or there is no such
+     * device
+     */
+    Proposer(const JumpIntegrator& integrator, int cudaDevice, std::unique_ptr<SamplerRunner> runner);
     ~Proposer();
     /**
-     * Sample the positions of the model atoms one lag time later.
+     * Sample the positions of the model atoms one lag time later. On a CUDA device the work is put into the stream and
+     * not waited for.
      *
-     * @param positions  current positions of the model atoms, whole molecules, in nm
+     * @param positions  current positions of the model atoms, whole molecules, on the network's device
+     * @param proposal   gets the proposed positions, in the same frame; must not overlap with the current ones
      * @param seed, jump, attempt  counters of the noise
-     * @return proposed positions in nm, in the same frame
      */
-    std::vector<OpenMM::Vec3> propose(const std::vector<OpenMM::Vec3>& positions, uint64_t seed, uint64_t jump,
-                                      int attempt);
+    void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt);
 
 private:
     class Impl;

@@ -66,7 +66,8 @@ void ReferenceJumpKernel::restoreState(ContextImpl& context) {
 }
 
 void ReferenceJumpKernel::propose(ContextImpl&, uint64_t seed, uint64_t jump, int attempt) {
-    newAtoms = proposer->propose(old.atoms, seed, jump, attempt);
+    newAtoms.resize(old.atoms.size());
+    proposer->propose({old.atoms.data(), true, 3}, {newAtoms.data(), true, 3}, seed, jump, attempt);
 }
 
 RefusalCause ReferenceJumpKernel::place(ContextImpl&) {
