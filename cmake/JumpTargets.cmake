@@ -62,10 +62,27 @@ function(jump_add_device_plugin platform)
     target_sources(OpenMMJump${platform} PRIVATE ${common_sources})
     target_include_directories(OpenMMJump${platform} PUBLIC platforms/common/include)
     target_link_libraries(OpenMMJump${platform} PUBLIC OpenMM::${platform} PRIVATE CommonJumpKernelSources)
-    # Every symbol must be found in a library that is named, so that a missing one shows here and not in the field.
-    target_link_options(OpenMMJump${platform} PRIVATE -Wl,--no-undefined)
     set_property(TARGET OpenMMJump${platform} APPEND PROPERTY
         INSTALL_RPATH "$ORIGIN/../../../OpenMM.libs/lib/plugins")
+endfunction()
+
+# jump_link_cuda_driver(<target>): link with the CUDA driver, which no package brings: a library of its name that only
+# holds the functions we call. It shows missing symbols here instead of in the field; the real one is used at run time.
+function(jump_link_cuda_driver target)
+    set(functions cuCtxPopCurrent_v2 cuCtxPushCurrent_v2 cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxRetain
+        cuGetErrorString cuStreamSynchronize)
+    set(text "")
+    foreach(name ${functions})
+        string(APPEND text "extern \"C\" void ${name}() {}\n")
+    endforeach()
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/cuda_driver/cuda.cpp CONTENT "@text@" @ONLY)
+    add_library(CudaDriverStub SHARED ${CMAKE_BINARY_DIR}/cuda_driver/cuda.cpp)
+    set_target_properties(CudaDriverStub PROPERTIES OUTPUT_NAME cuda SUFFIX .so.1
+        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/cuda_driver)
+    # Not as a library of CMake's: its folder must not get into the RUNPATH, where it would hide the real driver.
+    add_dependencies(${target} CudaDriverStub)
+    target_link_options(${target} PRIVATE
+        -Wl,--no-as-needed ${CMAKE_BINARY_DIR}/cuda_driver/libcuda.so.1 -Wl,--no-undefined)
 endfunction()
 
 # jump_encode_kernels(): the library CommonJumpKernelSources with the device code of platforms/common as strings.
@@ -100,7 +117,7 @@ function(jump_link_program target)
         JUMP_OPENMM_PLUGIN_DIR="${OpenMM_LIBRARY_DIR}/plugins"
         JUMP_TEST_DATA_DIR="${CMAKE_SOURCE_DIR}/tests/data" JUMP_MODEL_DIR="${CMAKE_SOURCE_DIR}/python/openmmjump/models")
     jump_reuse_torch_header(${target})
-    foreach(plugin OpenMMJumpReference)
+    foreach(plugin OpenMMJumpReference OpenMMJumpOpenCL OpenMMJumpCUDA)
         if(TARGET ${plugin})
             add_dependencies(${target} ${plugin})
         endif()

@@ -62,7 +62,7 @@ ComputeProgram CommonJumpKernel::compile(const JumpIntegrator& integrator) {
     defines["IMAGE_MARGIN"] = cc.doubleToString(fine ? 1e-9 : 1e-6, true);
     defines["DEGENERATE"] = cc.doubleToString(fine ? 1e-12 : 1e-5, true);
     defines["HALF_TURN"] = cc.doubleToString(fine ? 1e-8 : 1e-4, true);
-    defines["TWO_PI"] = cc.doubleToString(2 * M_PI, true);
+    defines["TWO_PI"] = cc.doubleToString(6.283185307179586, true);
     using Sources = CommonJumpKernelSources;
     return cc.compileProgram(Sources::state + Sources::wholeMolecules + Sources::superposition + Sources::ridingAtoms +
                                  Sources::gate + Sources::velocities,

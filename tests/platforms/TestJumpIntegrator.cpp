@@ -1,5 +1,5 @@
-// The tests of JumpIntegrator, the same for every Platform. A file per platform defines JUMP_TEST_PLATFORM and includes
-// this one.
+// The tests of JumpIntegrator, the same for every Platform. CMake compiles this file once for each, with JUMP_TEST_PLATFORM
+// set to its name.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,6 +10,7 @@
 
 #include "JumpIntegrator.h"
 #include "OpenMM.h"
+#include "PlatformTest.h"
 #include "WalkModel.h"
 #include "openmm/serialization/XmlSerializer.h"
 
@@ -65,13 +66,8 @@ struct Chain {
 };
 
 /** A Context on the platform under test. */
-class JumpIntegratorTest : public testing::Test {
+class JumpIntegratorTest : public PlatformTest {
 protected:
-    static void SetUpTestSuite() {
-        Platform::loadPluginsFromDirectory(JUMP_OPENMM_PLUGIN_DIR);
-        Platform::loadPluginsFromDirectory(JUMP_PLUGIN_DIR);
-    }
-    static Platform& getPlatform() { return Platform::getPlatformByName(JUMP_TEST_PLATFORM); }
     static JumpModel makeModel(const WalkModel& model = WalkModel()) { return JumpModel::fromBytes(model.getBytes()); }
     /** An integrator without thermal noise in its settings: no relaxation, fixed seed. */
     static unique_ptr<JumpIntegrator> makeIntegrator(const Chain& chain, const JumpModel& model) {
@@ -85,14 +81,6 @@ protected:
     }
     static vector<Vec3> getVelocities(const Context& context) {
         return context.getState(State::Velocities).getVelocities();
-    }
-    /** The precision to which the platform keeps what it was given. */
-    static double getTolerance() { return string(JUMP_TEST_PLATFORM) == "Reference" ? 1e-12 : 1e-5; }
-    static void expectNear(const vector<Vec3>& expected, const vector<Vec3>& found, double tolerance) {
-        ASSERT_EQ(expected.size(), found.size());
-        for (size_t i = 0; i < expected.size(); i++)
-            for (int k = 0; k < 3; k++)
-                ASSERT_NEAR(expected[i][k], found[i][k], tolerance) << "particle " << i;
     }
     static void expectError(const function<void()>& action, const string& words) {
         try {

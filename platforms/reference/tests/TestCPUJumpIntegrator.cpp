@@ -1,2 +1,0 @@
-#define JUMP_TEST_PLATFORM "CPU"
-#include "TestJumpIntegrator.h"

@@ -1,2 +1,0 @@
-#define JUMP_TEST_PLATFORM "Reference"
-#include "TestJumpIntegrator.h"

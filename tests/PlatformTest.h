@@ -1,0 +1,70 @@
+#ifndef OPENMMJUMP_TESTS_PLATFORMTEST_H_
+#define OPENMMJUMP_TESTS_PLATFORMTEST_H_
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "OpenMM.h"
+
+/**
+ * A test on the platform JUMP_TEST_PLATFORM, in the precision of the environment variable JUMP_TEST_PRECISION (single,
+ * mixed or double) where the platform has a choice. Skipped, with the reason, where there is no such device.
+ */
+class PlatformTest : public testing::Test {
+protected:
+    static void SetUpTestSuite() {
+        OpenMM::Platform::loadPluginsFromDirectory(JUMP_OPENMM_PLUGIN_DIR);
+        OpenMM::Platform::loadPluginsFromDirectory(JUMP_PLUGIN_DIR);
+        const std::string reason = findObstacle();
+        if (!reason.empty())
+            GTEST_SKIP() << "no test on " << JUMP_TEST_PLATFORM << ": " << reason;
+        if (hasPrecision())
+            getPlatform().setPropertyDefaultValue("Precision", getPrecision());
+    }
+    static OpenMM::Platform& getPlatform() { return OpenMM::Platform::getPlatformByName(JUMP_TEST_PLATFORM); }
+    static bool hasPrecision() { return getName() == "OpenCL" || getName() == "CUDA"; }
+    static std::string getName() { return JUMP_TEST_PLATFORM; }
+    static std::string getPrecision() {
+        const char* precision = std::getenv("JUMP_TEST_PRECISION");
+        return precision == nullptr ? "single" : precision;
+    }
+    /** The precision to which the platform keeps positions, in nm. */
+    static double getTolerance() {
+        if (hasPrecision())
+            return getPrecision() == "single" ? 1e-5 : 1e-10;
+        return getName() == "Reference" ? 1e-12 : 1e-5;
+    }
+    static void expectNear(const std::vector<OpenMM::Vec3>& expected, const std::vector<OpenMM::Vec3>& found,
+                           double tolerance) {
+        ASSERT_EQ(expected.size(), found.size());
+        for (size_t i = 0; i < expected.size(); i++)
+            for (int k = 0; k < 3; k++)
+                ASSERT_NEAR(expected[i][k], found[i][k], tolerance) << "particle " << i;
+    }
+
+private:
+    /** Why there can be no Context on the platform; empty if there can. */
+    static std::string findObstacle() {
+        try {
+            OpenMM::System system;
+            system.addParticle(1.0);
+            OpenMM::VerletIntegrator integrator(0.001);
+            OpenMM::Context context(system, integrator, getPlatform());
+            return "";
+        } catch (const OpenMM::OpenMMException& error) {
+            return describeLoading() + error.what();
+        }
+    }
+    /** What OpenMM says about loading the platform. */
+    static std::string describeLoading() {
+        for (const std::string& failure : OpenMM::Platform::getPluginLoadFailures())
+            if (failure.find("libOpenMM" + getName() + ".so") != std::string::npos)
+                return failure + "; ";
+        return "";
+    }
+};
+
+#endif // OPENMMJUMP_TESTS_PLATFORMTEST_H_
