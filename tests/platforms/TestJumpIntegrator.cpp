@@ -1,5 +1,5 @@
-// The tests of JumpIntegrator, the same for every Platform. CMake compiles this file once for each, with JUMP_TEST_PLATFORM
-// set to its name.
+// The tests of JumpIntegrator, the same for every Platform. CMake compiles this file once for each, with
+// JUMP_TEST_PLATFORM set to its name.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -10,8 +10,8 @@ namespace JumpPlugin {
  * Reads the atoms of a graph as if there were no periodic box, on the device: what WholeMolecules does on the host.
  *
  * The nodes (see CommonStateStore) form a forest: each lies below the one it is bonded to or rides on. How far it is
- * from there, in cells, is found for all at once, and summed along the way to the first atom of the molecule by doubling
- * the steps: log2(longest way) rounds.
+ * from there, in cells, is found for all at once, and summed along the way to the first atom of the molecule by
+ * doubling the steps: log2(longest way) rounds.
  */
 class CommonWholeMolecules {
 public:

@@ -64,8 +64,7 @@ public:
             if (mixedIsDouble())
                 kernel->setArg(index + i, OpenMM::mm_double4(box[i][0], box[i][1], box[i][2], 0));
             else
-                kernel->setArg(index + i,
-                               OpenMM::mm_float4((float)box[i][0], (float)box[i][1], (float)box[i][2], 0));
+                kernel->setArg(index + i, OpenMM::mm_float4((float)box[i][0], (float)box[i][1], (float)box[i][2], 0));
         }
     }
     /** Add arguments whose values come later. */

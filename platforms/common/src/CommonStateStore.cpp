@@ -7,7 +7,8 @@ namespace JumpPlugin {
 
 CommonStateStore::CommonStateStore(ComputeContext& cc, const System& system, const MolecularGraph& graph,
                                    ComputeProgram program) :
-    cc(cc), arrays(cc) {
+    cc(cc),
+    arrays(cc) {
     const int numParticles = system.getNumParticles();
     vector<int> node(numParticles, -1);
     for (int i = 0; i < graph.getNumAtoms(); i++)
@@ -33,8 +34,8 @@ CommonStateStore::CommonStateStore(ComputeContext& cc, const System& system, con
     writeKernel = program->createKernel("writePositions");
     writeKernel->addArg(numParticles);
     writeKernel->addArg(); // whether there is a proposal
-    for (ArrayInterface* array : {&cc.getPosq(), &cc.getAtomIndexArray(), (ArrayInterface*)&nodeOfParticle,
-                                  (ArrayInterface*)&positions})
+    for (ArrayInterface* array :
+         {&cc.getPosq(), &cc.getAtomIndexArray(), (ArrayInterface*)&nodeOfParticle, (ArrayInterface*)&positions})
         writeKernel->addArg(*array);
     DeviceArrays::addPlaces(writeKernel, 5); // nodes, cells, box
     velocityKernel = program->createKernel("restoreVelocities");

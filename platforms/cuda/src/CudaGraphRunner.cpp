@@ -40,7 +40,7 @@ void CudaGraphRunner::record(const Function& sampler, const Tensor& x0, const Te
     this->x0 = x0.clone();
     this->noise = noise.clone();
     const c10::cuda::CUDAStream before = c10::cuda::getCurrentCUDAStream();
-    before.synchronize(); // the copies are made on that stream
+    before.synchronize();                                                   // the copies are made on that stream
     const c10::cuda::CUDAStreamGuard guard(c10::cuda::getStreamFromPool()); // the default stream can't be recorded
     try {
         for (int call = 0; call < WarmUpCalls; call++)

@@ -1,0 +1,313 @@
+// The same seed gives the same jump on every Platform: each is compared with Reference, which works on the host and in
+// double precision.
+#include <cmath>
+#include <functional>
+#include <map>
+#include <memory>
+#include <thread>
+
+#include "JumpIntegrator.h"
+#include "Molecules.h"
+#include "PlatformTest.h"
+#include "WalkModel.h"
+
+using namespace JumpPlugin;
+using namespace JumpTests;
+using namespace OpenMM;
+using namespace std;
+
+namespace {
+
+/** A System with its graph and positions that satisfy its constraints. */
+struct Molecule {
+    unique_ptr<System> system;
+    MolecularGraph graph;
+    Positions positions;
+
+    Molecule(const string& name, const string& file) : system(loadSystem(name)), graph(makeGraph(*system)) {
+        VerletIntegrator integrator(0.001);
+        Context context(*system, integrator, Platform::getPlatformByName("Reference"));
+        context.setPositions(loadPositions(file));
+        context.applyConstraints(1e-10);
+        positions = context.getState(State::Positions).getPositions();
+    }
+    static Molecule alanineDipeptide() {
+        return Molecule("alanine-dipeptide", JUMP_TEST_DATA_DIR "/../../examples/alanine-dipeptide.pdb");
+    }
+    static Molecule chignolin() { return Molecule("chignolin", JUMP_TEST_DATA_DIR "/chignolin.pdb"); }
+};
+
+/** A flexible triatomic, twice, among argon in a skewed box that is periodic: OpenMM reorders and wraps its atoms. */
+struct Solution {
+    System system;
+    MolecularGraph graph;
+    Positions positions;
+    const Vec3 box[3] = {Vec3(3, 0, 0), Vec3(1, 2.9, 0), Vec3(-0.8, 1.1, 2.7)};
+
+    Solution() {
+        system.setDefaultPeriodicBoxVectors(box[0], box[1], box[2]);
+        auto* bonds = new HarmonicBondForce();
+        auto* nonbonded = new NonbondedForce();
+        bonds->setUsesPeriodicBoundaryConditions(true);
+        nonbonded->setNonbondedMethod(NonbondedForce::CutoffPeriodic);
+        nonbonded->setCutoffDistance(0.9);
+        system.addForce(bonds);
+        system.addForce(nonbonded);
+        const Positions places = {Vec3(0.05, 0.1, 0.02), box[0] * 0.95 + box[1] * 0.5 + box[2] * 0.9};
+        addArgon(places, *nonbonded);
+        for (const Vec3& place : places)
+            addMolecule(place, *bonds, *nonbonded);
+    }
+
+private:
+    double getDistance(const Vec3& a, const Vec3& b) const {
+        double shortest = INFINITY;
+        for (int i = -1; i <= 1; i++)
+            for (int j = -1; j <= 1; j++)
+                for (int k = -1; k <= 1; k++)
+                    shortest = min(shortest, norm(a - b + box[0] * i + box[1] * j + box[2] * k));
+        return shortest;
+    }
+    void addArgon(const Positions& places, NonbondedForce& nonbonded) {
+        for (int i = 0; i < 216; i++) {
+            const Vec3 place =
+                box[0] * ((i % 6 + 0.5) / 6) + box[1] * ((i / 6 % 6 + 0.5) / 6) + box[2] * ((i / 36 + 0.5) / 6);
+            if (getDistance(place, places[0]) < 0.5 || getDistance(place, places[1]) < 0.5)
+                continue;
+            system.addParticle(40.0);
+            nonbonded.addParticle(0, 0.34, 1);
+            positions.push_back(place);
+        }
+    }
+    void addMolecule(const Vec3& place, HarmonicBondForce& bonds, NonbondedForce& nonbonded) {
+        const int first = system.getNumParticles();
+        for (const Vec3& offset : {Vec3(0, 0, 0), Vec3(0.15, 0, 0), Vec3(0.05, 0.14, 0), Vec3(0, 0, 0.1)}) {
+            const int particle = system.addParticle(12.0);
+            nonbonded.addParticle(0, 0.3, 0.5);
+            positions.push_back(place + offset);
+            if (particle == first + 3) {
+                graph.addRidingAtom(particle, atomOf.at(first));
+                system.addConstraint(first, particle, 0.1);
+            } else
+                atomOf[particle] = graph.addAtom(particle, 6);
+            for (int other = first; other < particle; other++)
+                nonbonded.addException(other, particle, 0, 1, 0);
+        }
+        for (int end = 1; end <= 2; end++) {
+            graph.addBond(atomOf.at(first), atomOf.at(first + end));
+            bonds.addBond(first, first + end, 0.15, 1e4);
+        }
+    }
+    map<int, int> atomOf;
+};
+
+class AgreementTest : public PlatformTest {
+protected:
+    /** What the issue promises, in nm. */
+    static double getBound() { return hasPrecision() && getPrecision() == "single" ? 1e-4 : 1e-7; }
+    static Platform& getReference() { return Platform::getPlatformByName("Reference"); }
+    static JumpModel loadShippedModel() { return JumpModel(JUMP_MODEL_DIR "/alanine-dipeptide.safetensors"); }
+    static unique_ptr<JumpIntegrator> makeIntegrator(const JumpModel& model, const MolecularGraph& graph) {
+        auto integrator = make_unique<JumpIntegrator>(model, graph, 300.0, 1.0, 0.002);
+        integrator->setRandomNumberSeed(11);
+        integrator->setRelaxationSteps(0);
+        integrator->setUseDoublePrecision(true);
+        integrator->setConstraintTolerance(1e-6);
+        return integrator;
+    }
+    static void openGate(JumpIntegrator& integrator) {
+        GateSettings open;
+        open.checkBonds = open.checkClashes = open.checkStereocenters = open.checkEnergy = false;
+        integrator.setGateSettings(open);
+    }
+    /** Make the same jumps on the platform and on Reference, always from the same positions. */
+    static void compareJumps(const System& system, const Positions& positions, JumpIntegrator& tested,
+                             JumpIntegrator& reference, int jumps) {
+        Context testedContext(system, tested, getPlatform()), referenceContext(system, reference, getReference());
+        for (int jump = 0; jump < jumps; jump++) {
+            testedContext.setPositions(positions);
+            referenceContext.setPositions(positions);
+            tested.step(1);
+            reference.step(1);
+            SCOPED_TRACE("jump " + to_string(jump));
+            EXPECT_EQ(tested.getLastJump().accepted, reference.getLastJump().accepted);
+            EXPECT_EQ(tested.getLastJump().attempts, reference.getLastJump().attempts);
+            const State found = testedContext.getState(State::Positions | State::Velocities);
+            const State expected = referenceContext.getState(State::Positions | State::Velocities);
+            expectNear(expected.getPositions(), found.getPositions(), getBound());
+            expectNear(expected.getVelocities(), found.getVelocities(), 1e2 * getBound());
+        }
+    }
+};
+
+TEST_F(AgreementTest, ShippedModel) {
+    const Molecule molecule = Molecule::alanineDipeptide();
+    const JumpModel model = loadShippedModel();
+    for (bool twice : {false, true}) { // precision of the network
+        auto tested = makeIntegrator(model, molecule.graph), reference = makeIntegrator(model, molecule.graph);
+        for (JumpIntegrator* integrator : {tested.get(), reference.get()}) {
+            openGate(*integrator);
+            integrator->setUseDoublePrecision(twice);
+        }
+        if (!twice && getBound() < 1e-5)
+            continue; // a network in single precision doubles no digits
+        compareJumps(*molecule.system, molecule.positions, *tested, *reference, 5);
+    }
+}
+
+TEST_F(AgreementTest, ChignolinWithRidingAtomsAndRigidMotion) {
+    const Molecule molecule = Molecule::chignolin();
+    WalkModel walk;
+    walk.preserves = false;
+    const JumpModel model = JumpModel::fromBytes(walk.getBytes());
+    auto tested = makeIntegrator(model, molecule.graph), reference = makeIntegrator(model, molecule.graph);
+    compareJumps(*molecule.system, molecule.positions, *tested, *reference, 3);
+    EXPECT_GT(reference->getStatistics().accepted, 0);
+}
+
+// A walk of this width is refused now and then by the test of the geometry that is switched on, for the same proposals
+// on both platforms.
+TEST_F(AgreementTest, GateRefusesTheSameProposals) {
+    const Molecule molecule = Molecule::chignolin();
+    const map<RefusalCause, double> widths = {
+        {RefusalCause::BrokenBond, 0.08}, {RefusalCause::Clash, 0.3}, {RefusalCause::InvertedStereocenter, 0.35}};
+    for (const auto& [cause, width] : widths) { // width in A
+        SCOPED_TRACE(JumpPlugin::getName(cause));
+        WalkModel walk;
+        walk.priorVariance = width * width;
+        const JumpModel model = JumpModel::fromBytes(walk.getBytes());
+        auto tested = makeIntegrator(model, molecule.graph), reference = makeIntegrator(model, molecule.graph);
+        for (JumpIntegrator* integrator : {tested.get(), reference.get()}) {
+            openGate(*integrator);
+            GateSettings gate = integrator->getGateSettings();
+            gate.checkBonds = (cause == RefusalCause::BrokenBond);
+            gate.checkClashes = (cause == RefusalCause::Clash);
+            gate.checkStereocenters = (cause == RefusalCause::InvertedStereocenter);
+            integrator->setGateSettings(gate);
+            integrator->setMaxAttempts(3);
+            integrator->setRepairPolicy(JumpIntegrator::Never);
+        }
+        compareJumps(*molecule.system, molecule.positions, *tested, *reference, 10);
+        EXPECT_EQ(tested->getStatistics().getRefusals(cause), reference->getStatistics().getRefusals(cause));
+        EXPECT_GT(reference->getStatistics().getRefusals(cause), 0);
+        EXPECT_GT(reference->getStatistics().accepted, 0);
+    }
+}
+
+// After hundreds of steps OpenMM has sorted its atoms anew and moved molecules to other cells. Jumps must not notice.
+TEST_F(AgreementTest, ReorderedAndWrappedAtoms) {
+    Solution solution;
+    const JumpModel model = JumpModel::fromBytes(WalkModel().getBytes());
+    auto tested = makeIntegrator(model, solution.graph), reference = makeIntegrator(model, solution.graph);
+    Context testedContext(solution.system, *tested, getPlatform());
+    Context referenceContext(solution.system, *reference, getReference());
+    testedContext.setPositions(solution.positions);
+    testedContext.applyConstraints(1e-6);
+    testedContext.setVelocitiesToTemperature(900, 5);
+    for (int round = 0; round < 3; round++) {
+        tested->getRelaxationIntegrator().step(600);
+        referenceContext.setPositions(testedContext.getState(State::Positions).getPositions());
+        tested->step(1);
+        reference->step(1);
+        EXPECT_EQ(reference->getLastJump().accepted, tested->getLastJump().accepted);
+        const auto found = testedContext.getState(State::Positions | State::Velocities);
+        const auto expected = referenceContext.getState(State::Positions | State::Velocities);
+        expectNear(expected.getPositions(), found.getPositions(), getBound());
+        expectNear(expected.getVelocities(), found.getVelocities(), 1e2 * getBound());
+    }
+    EXPECT_GT(reference->getStatistics().accepted, 0);
+}
+
+TEST_F(AgreementTest, RefusalRestoresReorderedAtomsBitForBit) {
+    Solution solution;
+    WalkModel violent;
+    violent.priorVariance = 4.0; // 2 A: breaks every bond
+    auto integrator = makeIntegrator(JumpModel::fromBytes(violent.getBytes()), solution.graph);
+    integrator->setRepairPolicy(JumpIntegrator::Never);
+    Context context(solution.system, *integrator, getPlatform());
+    context.setPositions(solution.positions);
+    context.applyConstraints(1e-6);
+    context.setVelocitiesToTemperature(900, 5);
+    integrator->getRelaxationIntegrator().step(600);
+    const State before = context.getState(State::Positions | State::Velocities);
+    integrator->step(2);
+    EXPECT_EQ(integrator->getStatistics().accepted, 0);
+    const State after = context.getState(State::Positions | State::Velocities);
+    EXPECT_EQ(after.getPositions(), before.getPositions());
+    EXPECT_EQ(after.getVelocities(), before.getVelocities());
+}
+
+// Jump, relaxation and all: 20 cycles on the platform and on Reference have the same mean energy within its error.
+TEST_F(AgreementTest, StatisticsOfTwentyCycles) {
+    const Molecule molecule = Molecule::alanineDipeptide();
+    const JumpModel model = loadShippedModel();
+    const int cycles = 20;
+    double mean[2] = {0, 0}, variance[2] = {0, 0};
+    for (int run = 0; run < 2; run++) {
+        JumpIntegrator integrator(model, molecule.graph, 300.0, 1.0, 0.002);
+        integrator.setRandomNumberSeed(21 + run);
+        integrator.setRelaxationSteps(200);
+        Context context(*molecule.system, integrator, run == 0 ? getReference() : getPlatform());
+        context.setPositions(molecule.positions);
+        integrator.step(2);
+        double sum = 0, squares = 0;
+        for (int cycle = 0; cycle < cycles; cycle++) {
+            integrator.step(1);
+            const double energy = context.getState(State::Energy).getPotentialEnergy();
+            sum += energy;
+            squares += energy * energy;
+        }
+        mean[run] = sum / cycles;
+        variance[run] = (squares / cycles - mean[run] * mean[run]) / (cycles - 1);
+        EXPECT_GT(integrator.getStatistics().accepted, cycles / 2);
+    }
+    EXPECT_NEAR(mean[1], mean[0], 4 * sqrt(variance[0] + variance[1]));
+}
+
+// Two replicas on one device: at the same time, each with a thread of its own, or one after the other.
+TEST_F(AgreementTest, ThreadsDoNotDisturbEachOther) {
+    const Molecule molecule = Molecule::alanineDipeptide();
+    const JumpModel model = loadShippedModel();
+    map<string, string> properties;
+    if (getName() == "CPU") // forces are else summed in the order in which threads finish
+        properties = {{"Threads", "1"}, {"DeterministicForces", "true"}};
+    struct Replica {
+        unique_ptr<JumpIntegrator> integrator;
+        unique_ptr<Context> context;
+    };
+    const auto start = [&](int seed) {
+        // Reference has one random generator for all Contexts: there the relaxation must do without noise.
+        Replica replica;
+        if (getName() == "Reference")
+            replica.integrator = make_unique<JumpIntegrator>(model, molecule.graph, 300.0, new VerletIntegrator(0.001));
+        else
+            replica.integrator = make_unique<JumpIntegrator>(model, molecule.graph, 300.0, 1.0, 0.002);
+        replica.integrator->setRandomNumberSeed(seed);
+        replica.integrator->setRelaxationSteps(20);
+        replica.context = make_unique<Context>(*molecule.system, *replica.integrator, getPlatform(), properties);
+        replica.context->setPositions(molecule.positions);
+        return replica;
+    };
+    const auto positions = [](const Replica& replica) {
+        return replica.context->getState(State::Positions).getPositions();
+    };
+    Positions alone[2], together[2];
+    for (int i = 0; i < 2; i++) {
+        Replica replica = start(31 + i);
+        replica.integrator->step(10);
+        alone[i] = positions(replica);
+    }
+    Replica replicas[2] = {start(31), start(32)};
+    thread threads[2];
+    for (int i = 0; i < 2; i++)
+        threads[i] = thread([&, i] { replicas[i].integrator->step(10); });
+    for (thread& each : threads)
+        each.join();
+    for (int i = 0; i < 2; i++)
+        together[i] = positions(replicas[i]);
+    EXPECT_EQ(alone[0], together[0]);
+    EXPECT_EQ(alone[1], together[1]);
+    EXPECT_NE(alone[0], alone[1]);
+}
+
+} // namespace
