@@ -45,7 +45,6 @@ protected:
     DeviceArrays arrays;
 
 private:
-    OpenMM::ComputeProgram compile(const JumpIntegrator& integrator);
     void createMotionKernels(const OpenMM::System& system, const MolecularGraph& graph, OpenMM::ComputeProgram program);
     void createRiderKernel(const MolecularGraph& graph, OpenMM::ComputeProgram program);
     void createVelocityKernel(OpenMM::ComputeProgram program);

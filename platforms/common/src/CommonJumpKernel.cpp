@@ -1,8 +1,7 @@
 #include "CommonJumpKernel.h"
 
-#include "CommonJumpKernelSources.h"
 #include "JumpIntegrator.h"
-#include "internal/RidingAtoms.h"
+#include "JumpProgram.h"
 #include "openmm/common/ContextSelector.h"
 
 using namespace OpenMM;
@@ -13,10 +12,6 @@ namespace JumpPlugin {
 namespace {
 
 constexpr double BOLTZ = 8.31446261815324e-3; // kJ/mol/K
-
-string toString(RefusalCause cause) {
-    return to_string((int)cause);
-}
 
 } // namespace
 
@@ -30,7 +25,11 @@ void CommonJumpKernel::initialize(const System& system, const JumpIntegrator& in
     workGroupSize = min(cc.getIsCPU() ? 32 : 256, cc.getMaxThreadBlockSize());
     for (ComputeArray* nodes : {&oldNodes, &newNodes, &presentNodes})
         arrays.createMixed(*nodes, numNodes, 4, "jumpNodes");
-    const ComputeProgram program = compile(integrator);
+    const JumpModel& model = integrator.getModel();
+    const ComputeProgram program =
+        cc.compileProgram(JumpProgram::getSource(),
+                          JumpProgram::getDefines({arrays.mixedIsDouble(), workGroupSize,
+                                                   model.getPreservesOrientation(), model.getPreservesCenterOfMass()}));
     state = make_unique<CommonStateStore>(cc, system, graph, program);
     wholeMolecules = make_unique<CommonWholeMolecules>(cc, graph, program, workGroupSize);
     for (ComputeArray* cells : {&oldCells, &presentCells})
@@ -41,32 +40,6 @@ void CommonJumpKernel::initialize(const System& system, const JumpIntegrator& in
     createRiderKernel(graph, program);
     createVelocityKernel(program);
     initializeNetwork(integrator);
-}
-
-ComputeProgram CommonJumpKernel::compile(const JumpIntegrator& integrator) {
-    const bool fine = arrays.mixedIsDouble(); // the thresholds below follow from the precision
-    map<string, string> defines;
-    defines["WORK_GROUP_SIZE"] = cc.intToString(workGroupSize);
-    defines["PRESERVES_ORIENTATION"] = integrator.getModel().getPreservesOrientation() ? "1" : "0";
-    defines["PRESERVES_CENTER"] = integrator.getModel().getPreservesCenterOfMass() ? "1" : "0";
-    defines["NOT_FINITE"] = toString(RefusalCause::NotFinite);
-    defines["BROKEN_BOND"] = toString(RefusalCause::BrokenBond);
-    defines["CLASH"] = toString(RefusalCause::Clash);
-    defines["INVERTED_STEREOCENTER"] = toString(RefusalCause::InvertedStereocenter);
-    defines["AXIS_FRAME"] = cc.intToString(MolecularGraph::Axis);
-    defines["BISECTOR_FRAME"] = cc.intToString(MolecularGraph::Bisector);
-    defines["MIN_LENGTH"] = cc.doubleToString(RidingAtoms::MinLength, true);
-    defines["MIN_SINE"] = cc.doubleToString(RidingAtoms::MinSine, true);
-    defines["PARALLEL"] = cc.doubleToString(fine ? 1e-9 : 1e-6, true);
-    defines["MIN_VOLUME"] = cc.doubleToString(GeometryGate::MinVolume, true);
-    defines["IMAGE_MARGIN"] = cc.doubleToString(fine ? 1e-9 : 1e-6, true);
-    defines["DEGENERATE"] = cc.doubleToString(fine ? 1e-12 : 1e-5, true);
-    defines["HALF_TURN"] = cc.doubleToString(fine ? 1e-8 : 1e-4, true);
-    defines["TWO_PI"] = cc.doubleToString(6.283185307179586, true);
-    using Sources = CommonJumpKernelSources;
-    return cc.compileProgram(Sources::state + Sources::wholeMolecules + Sources::superposition + Sources::ridingAtoms +
-                                 Sources::gate + Sources::velocities,
-                             defines);
 }
 
 void CommonJumpKernel::createMotionKernels(const System& system, const MolecularGraph& graph, ComputeProgram program) {
