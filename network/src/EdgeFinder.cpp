@@ -174,7 +174,8 @@ std::shared_ptr<const EdgeList> EdgeFinder::find(const Tensor& positions) const 
  */
 std::shared_ptr<const EdgeList> EdgeFinder::assemble(const Tensor& nearest, const Tensor& nearestOthers) const {
     auto repeat = [](const Tensor& atoms, const Tensor& like) { return atoms.unsqueeze(1).expand_as(like).flatten(); };
-    // Instead of -1 the atom itself: padding consists of self edges. (where() would do, but has no kernel for "meta".)
+    // Instead of -1 the atom itself: padding consists of self edges. (Arithmetic and not where(), which the device
+    // "meta" of the tests does not have.)
     auto fill = [](const Tensor& found, const Tensor& itself) { return itself + (found >= 0) * (found - itself); };
     auto list = std::make_shared<EdgeList>();
     list->numAtoms = nearest.size(0);
