@@ -140,6 +140,44 @@ inline MoleculeBatch makeChain(int64_t atoms, int64_t ligandAtoms = 0) {
     return MoleculeBatch(type, type + 112, bonds, mask);
 }
 
+/** Chains of different lengths as one batch: atoms of each, and how many of them are a ligand. */
+inline MoleculeBatch joinChains(const std::vector<std::pair<int64_t, int64_t>>& chains) {
+    std::vector<torch::Tensor> atomType, blockType, bonds, mask, molecule;
+    int64_t atoms = 0;
+    for (const auto& [length, ligandAtoms] : chains) {
+        const MoleculeBatch chain = makeChain(length, ligandAtoms);
+        atomType.push_back(chain.getAtomType());
+        blockType.push_back(chain.getBlockType());
+        bonds.push_back(chain.getBonds() + atoms);
+        mask.push_back(chain.getEdgeMask());
+        molecule.push_back(torch::full({length}, static_cast<int64_t>(molecule.size()), torch::kInt64));
+        atoms += length;
+    }
+    return MoleculeBatch(torch::cat(atomType), torch::cat(blockType), torch::cat(bonds, 1), torch::cat(mask),
+                         torch::cat(molecule));
+}
+
+/** Molecules and numbers of neighbours that make every kind of graph. */
+struct GraphCase {
+    std::string name;
+    MoleculeBatch batch;
+    int64_t k;
+};
+
+inline std::vector<GraphCase> allGraphCases() {
+    return {{"complete", makeChain(9), 9},
+            {"complete with a ligand", makeChain(14, 5), 9},
+            {"complete, unequal molecules", joinChains({{5, 0}, {9, 3}, {1, 0}}), 12},
+            {"nearest", makeChain(40), 6},
+            {"nearest, copies", makeChain(13).repeat(3), 5},
+            {"nearest, unequal molecules", joinChains({{3, 0}, {30, 0}, {7, 0}}), 6},
+            {"nearest with a ligand", makeChain(30, 8), 6},
+            {"nearest with a small ligand", makeChain(30, 2), 6},
+            {"nearest with a large ligand", makeChain(20, 17), 6},
+            {"nearest, ligands of a batch", joinChains({{20, 7}, {12, 0}, {9, 5}, {6, 6}, {15, 12}}), 5},
+            {"self edges alone", makeChain(6), 1}};
+}
+
 /** A rotation about a skew axis. */
 inline torch::Tensor someRotation() {
     torch::Tensor q = torch::tensor({0.36, 0.48, -0.8, 0.0}, torch::kFloat64); // a unit quaternion

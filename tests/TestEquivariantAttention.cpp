@@ -33,17 +33,18 @@ struct Inputs {
         unit = leaf(direction);
     }
     Tensors attention(bool fused, bool withVectors) const {
-        auto compute = fused ? EquivariantAttention::fused : EquivariantAttention::composition;
-        auto result = compute(*graph, Heads, nodes, withVectors ? vectors : Tensor(), filters, cutoff, unit);
+        const Tensor v = withVectors ? vectors : Tensor();
+        auto result = fused ? EquivariantAttention::fused(*graph, Heads, nodes, v, filters, cutoff, unit)
+                            : EquivariantAttention::composition(*graph, Heads, nodes, v, filters, cutoff, unit);
         return {result.first, result.second};
     }
     Tensors leaves(bool withVectors) const {
         return withVectors ? Tensors{nodes, filters, cutoff, unit, vectors} : Tensors{nodes, filters, cutoff, unit};
     }
     Tensors aggregation(bool fused) const {
-        auto compute = fused ? NeighborAggregation::fused : NeighborAggregation::composition;
-        return {compute(*graph, nodes.narrow(1, 0, Hidden).contiguous(), filters.narrow(1, 0, Hidden).contiguous(),
-                        cutoff)};
+        const Tensor e = nodes.narrow(1, 0, Hidden).contiguous(), f = filters.narrow(1, 0, Hidden).contiguous();
+        return {fused ? NeighborAggregation::fused(*graph, e, f, cutoff)
+                      : NeighborAggregation::composition(*graph, e, f, cutoff)};
     }
 };
 

@@ -110,6 +110,26 @@ TEST(PvbNetwork, FusedOperationsGiveTheGradientsOfTheComposition) {
         expectClose(fused.at(name), gradient, 1e-11, name);
 }
 
+// What other devices compute, forced on the CPU.
+TEST(PvbNetwork, EdgesGiveWhatPairsGive) {
+    for (torch::ScalarType type : {torch::kFloat64, torch::kFloat32})
+        for (const auto& [name, batch, k] : allGraphCases()) {
+            PvbConfig config = narrowConfig();
+            config.kNeighbors = k;
+            TensorMap tensors = readPvbCase("narrow.weights");
+            for (auto& entry : tensors)
+                entry.second = entry.second.to(type);
+            PvbNetwork pairs(config, tensors), edges(config, tensors);
+            edges.setFused(false);
+            const int64_t n = batch.getNumAtoms();
+            const double tolerance = type == torch::kFloat64 ? 1e-10 : 1e-5;
+            const Tensor y0 = 2 * randomNormal({n, 3}, 1), y = y0 + 0.3 * randomNormal({n, 3}, 2);
+            const Tensor t = torch::rand({batch.getNumMolecules()}, torch::kFloat64);
+            expectClose(edges.logVariance(batch, y0), pairs.logVariance(batch, y0), tolerance, name);
+            expectClose(driftAt(edges, batch, t, y0, y), driftAt(pairs, batch, t, y0, y), tolerance, name);
+        }
+}
+
 // The gradient with respect to the positions, by finite differences in a random direction.
 TEST(PvbNetwork, GradientsOfThePositionsAreDerivatives) {
     auto network = smallNetwork();

@@ -58,43 +58,56 @@ T* write(const Tensor& tensor) {
     return tensor.defined() ? tensor.mutable_data_ptr<T>() : nullptr;
 }
 
-/** Sources and centres of the edges, and the edges' unit vectors, on the device of the features. */
-struct EdgeView {
-    Tensor source, center, pair;
-    EdgeView(const Tensor& edges, const Tensor& edgePair, const Tensor& like) :
-        source(edges.select(0, 0).to(like.device())), center(edges.select(0, 1).to(like.device())),
-        pair(edgePair.to(like.device())) {}
+/** What the E edges carry to their centres. */
+struct Messages {
+    Tensor scalars, vectors; // (E, H), (E, 3, H)
 };
+
+/**
+ * The messages of all edges.
+ *
+ * @param source, center  (E) int64
+ * @param d               (E, 4H) d_k, d_s, d_1, d_2
+ * @param cutoff          (E)
+ * @param unit            (E, 3), from the centre to the source
+ */
+Messages computeMessages(const Tensor& source, const Tensor& center, int64_t heads, const Tensor& nodes,
+                         const Tensor& vectors, const Tensor& d, const Tensor& cutoff, const Tensor& unit) {
+    const int64_t hidden = nodes.size(1) / 5;
+    std::vector<Tensor> filter = d.split(hidden, 1);
+    Tensor query = nodes.narrow(1, 0, hidden).index_select(0, center);
+    std::vector<Tensor> part = nodes.narrow(1, hidden, 4 * hidden).index_select(0, source).split(hidden, 1);
+    Tensor product = (query * part[0] * filter[0]).view({-1, heads, hidden / heads});
+    Tensor weight = torch::silu(product.sum(2, true)) * cutoff.view({-1, 1, 1});
+    Messages messages;
+    messages.scalars = (weight * (part[1] * filter[1]).view({-1, heads, hidden / heads})).view({-1, hidden});
+    messages.vectors = (part[3] * filter[3]).unsqueeze(1) * unit.unsqueeze(2);
+    if (vectors.defined())
+        messages.vectors = messages.vectors + vectors.index_select(0, source) * (part[2] * filter[2]).unsqueeze(1);
+    return messages;
+}
 
 EquivariantAttention::Result composeAttention(const Tensor& edges, const Tensor& edgePair, int64_t heads,
                                               const Tensor& nodes, const Tensor& vectors, const Tensor& filters,
                                               const Tensor& cutoff, const Tensor& unit) {
-    const int64_t n = nodes.size(0), hidden = nodes.size(1) / 5;
-    EdgeView edge(edges, edgePair, nodes);
-    Tensor d = torch::silu(filters).index_select(0, edge.pair);
-    std::vector<Tensor> filter = d.split(hidden, 1);
-    std::vector<Tensor> center = nodes.narrow(1, 0, hidden).index_select(0, edge.center).split(hidden, 1);
-    std::vector<Tensor> source = nodes.narrow(1, hidden, 4 * hidden).index_select(0, edge.source).split(hidden, 1);
-    Tensor product = (center[0] * source[0] * filter[0]).view({-1, heads, hidden / heads});
-    Tensor weight = torch::silu(product.sum(2, true)) * cutoff.index_select(0, edge.pair).view({-1, 1, 1});
-    Tensor scalarMessage = (weight * (source[1] * filter[1]).view({-1, heads, hidden / heads})).view({-1, hidden});
+    const Tensor source = edges.select(0, 0), center = edges.select(0, 1);
     // A pair's vector leads from its first to its second atom: towards the source if the centre is the first.
-    Tensor sign = (edge.center < edge.source).to(nodes.dtype()) * 2 - 1;
-    Tensor u = unit.index_select(0, edge.pair) * sign.unsqueeze(1);
-    Tensor vectorMessage = (source[3] * filter[3]).unsqueeze(1) * u.unsqueeze(2);
-    if (vectors.defined())
-        vectorMessage = vectorMessage + vectors.index_select(0, edge.source) * (source[2] * filter[2]).unsqueeze(1);
-    return {torch::zeros({n, hidden}, nodes.options()).index_add(0, edge.center, scalarMessage),
-            torch::zeros({n, 3, hidden}, nodes.options()).index_add(0, edge.center, vectorMessage)};
+    Tensor sign = (center < source).to(nodes.dtype()) * 2 - 1;
+    Messages messages =
+        computeMessages(source, center, heads, nodes, vectors, torch::silu(filters).index_select(0, edgePair),
+                        cutoff.index_select(0, edgePair), unit.index_select(0, edgePair) * sign.unsqueeze(1));
+    const int64_t n = nodes.size(0), hidden = nodes.size(1) / 5;
+    return {torch::zeros({n, hidden}, nodes.options()).index_add(0, center, messages.scalars),
+            torch::zeros({n, 3, hidden}, nodes.options()).index_add(0, center, messages.vectors)};
 }
 
 Tensor composeAggregation(const Tensor& edges, const Tensor& edgePair, const Tensor& embeddings, const Tensor& filters,
                           const Tensor& cutoff) {
-    EdgeView edge(edges, edgePair, embeddings);
+    const Tensor source = edges.select(0, 0), center = edges.select(0, 1);
     Tensor weights = filters * cutoff.unsqueeze(1);
-    Tensor others = (edge.source != edge.center).to(embeddings.dtype()).unsqueeze(1);
-    Tensor message = weights.index_select(0, edge.pair) * embeddings.index_select(0, edge.source) * others;
-    return torch::zeros_like(embeddings).index_add(0, edge.center, message);
+    Tensor others = (source != center).to(embeddings.dtype()).unsqueeze(1);
+    Tensor message = weights.index_select(0, edgePair) * embeddings.index_select(0, source) * others;
+    return torch::zeros_like(embeddings).index_add(0, center, message);
 }
 
 /**
@@ -329,6 +342,17 @@ EquivariantAttention::Result EquivariantAttention::composition(const NeighborGra
     return composeAttention(graph.edges, graph.edgePair, heads, nodes, vectors, filters, cutoff, unit);
 }
 
+EquivariantAttention::Result EquivariantAttention::composition(const EdgeList& edges, int64_t heads,
+                                                               const Tensor& nodes, const Tensor& vectors,
+                                                               const Tensor& filters, const Tensor& cutoff,
+                                                               const Tensor& unit) {
+    Tensor d = torch::silu(filters);
+    if (edges.weight.defined())
+        d = d * edges.weight.unsqueeze(1); // every message has a factor of it
+    Messages messages = computeMessages(edges.source, edges.center, heads, nodes, vectors, d, cutoff, unit);
+    return {edges.sum(messages.scalars), edges.sum(messages.vectors)};
+}
+
 EquivariantAttention::Result EquivariantAttention::fused(const NeighborGraph& graph, int64_t heads, const Tensor& nodes,
                                                          const Tensor& vectors, const Tensor& filters,
                                                          const Tensor& cutoff, const Tensor& unit) {
@@ -346,6 +370,13 @@ EquivariantAttention::Result EquivariantAttention::fused(const NeighborGraph& gr
 Tensor NeighborAggregation::composition(const NeighborGraph& graph, const Tensor& embeddings, const Tensor& filters,
                                         const Tensor& cutoff) {
     return composeAggregation(graph.edges, graph.edgePair, embeddings, filters, cutoff);
+}
+
+Tensor NeighborAggregation::composition(const EdgeList& edges, const Tensor& embeddings, const Tensor& filters,
+                                        const Tensor& cutoff) {
+    // Padding consists of self edges, which are left out anyway.
+    Tensor weights = cutoff * (edges.source != edges.center).to(cutoff.dtype());
+    return edges.sum(filters * weights.unsqueeze(1) * embeddings.index_select(0, edges.source));
 }
 
 Tensor NeighborAggregation::fused(const NeighborGraph& graph, const Tensor& embeddings, const Tensor& filters,

@@ -1,4 +1,5 @@
 #include "openmmjump/network/MoleculeBatch.h"
+#include "openmmjump/network/EdgeFinder.h"
 #include <algorithm>
 #include <stdexcept>
 
@@ -127,4 +128,23 @@ std::shared_ptr<const NeighborGraph> MoleculeBatch::findGraph(int64_t k) const {
 void MoleculeBatch::storeGraph(int64_t k, std::shared_ptr<const NeighborGraph> graph) const {
     std::lock_guard<std::mutex> lock(cache->mutex);
     cache->graphs[k] = std::move(graph);
+}
+
+MoleculeBatch::DeviceAtoms MoleculeBatch::getAtoms(torch::Device device) const {
+    c10::InferenceMode noInferenceMode(false); // they may be used in training later
+    std::lock_guard<std::mutex> lock(cache->mutex);
+    DeviceAtoms& atoms = cache->atoms[{device.type(), device.index()}];
+    if (!atoms.atomType.defined())
+        atoms = {atomType.to(device), blockType.to(device), molecule.to(device)};
+    return atoms;
+}
+
+std::shared_ptr<const EdgeFinder> MoleculeBatch::getEdgeFinder(int64_t k, const torch::TensorOptions& options) const {
+    const torch::Device device = options.device();
+    const FinderKey key = {k, {device.type(), device.index()}, torch::typeMetaToScalarType(options.dtype())};
+    std::lock_guard<std::mutex> lock(cache->mutex);
+    auto& finder = cache->finders[key];
+    if (finder == nullptr)
+        finder = std::make_shared<EdgeFinder>(*this, k, options);
+    return finder;
 }

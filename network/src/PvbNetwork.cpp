@@ -1,9 +1,11 @@
 #include "openmmjump/network/PvbNetwork.h"
 #include "PvbInference.h"
 #include "PvbTower.h"
+#include "openmmjump/network/EdgeFinder.h"
 #include "openmmjump/network/EquivariantAttention.h"
 #include <ATen/CPUGeneratorImpl.h>
 #include <cmath>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -114,8 +116,8 @@ Tensor foldBonds(const Tensor& weight, const Tensor& bias, const Tensor& bondEmb
  */
 Tensor lengths(const Tensor& vectors) {
     Tensor squared = vectors.square().sum(1);
-    Tensor positive = squared > 0;
-    return torch::where(positive, torch::where(positive, squared, 1).sqrt(), 0);
+    Tensor zero = squared <= 0; // masked_fill, unlike where, takes a number that need not be copied to the device
+    return squared.masked_fill(zero, 1).sqrt().masked_fill(zero, 0);
 }
 
 void record(TensorMap* trace, const std::string& name, const Tensor& value) {
@@ -126,7 +128,29 @@ void record(TensorMap* trace, const std::string& name, const Tensor& value) {
 } // namespace
 
 /**
- * Distances and directions of the pairs of a graph.
+ * The neighbours as the operations want them: pairs for the fused ones, edges for the compositions. What depends on the
+ * distance of two atoms has P rows, one for each pair or edge.
+ */
+struct PvbNetwork::Graph {
+    std::shared_ptr<const NeighborGraph> pairs; // either these
+    std::shared_ptr<const EdgeList> edges;      // or these
+
+    /** (P) int64: the first atom of a pair, the centre of an edge */
+    Tensor first() const { return pairs != nullptr ? pairs->pairs.select(0, 0) : edges->center; }
+    /** (P) int64: the second atom of a pair, the source of an edge */
+    Tensor second() const { return pairs != nullptr ? pairs->pairs.select(0, 1) : edges->source; }
+    /** (P): 1 or 0 */
+    Tensor bond(const torch::TensorOptions& options) const {
+        return pairs != nullptr ? pairs->pairBond.to(options) : edges->bond;
+    }
+    /** The rows of the edges in the order of the specification, for traces. */
+    Tensor edgeRows(const MoleculeBatch& batch) const {
+        return pairs != nullptr ? pairs->edgePair : edges->order(batch);
+    }
+};
+
+/**
+ * Distances and directions, from first to second atom, of a graph.
  */
 struct PvbNetwork::Geometry {
     Tensor distance, unit, cutoff; // (P), (P, 3), (P)
@@ -146,11 +170,11 @@ public:
     const MoleculeBatch batch;
     const Tensor y0;
     PvbTower tower;
-    std::shared_ptr<const NeighborGraph> graph; // if it does not depend on the positions
-    Tensor embedding;                           // (N, H - 1): atom and block
-    Tensor neighborEmbedding;                   // (N, H)
-    Tensor reference;      // (N, H): contribution of Y0 to the first layer of crs_ffn, if graph is set
-    Tensor moleculeOfAtom; // (N) on the device of the network
+    std::optional<Graph> graph; // if it does not depend on the positions
+    Tensor embedding;           // (N, H - 1): atom and block
+    Tensor neighborEmbedding;   // (N, H)
+    Tensor reference;           // (N, H): contribution of Y0 to the first layer of crs_ffn, if graph is set
+    Tensor moleculeOfAtom;      // (N) on the device of the network
 };
 
 PvbNetwork::PvbNetwork(const PvbConfig& config, const TensorMap& tensors) : config(config), tensors(tensors) {
@@ -296,55 +320,60 @@ PvbTower PvbNetwork::makeTower(const std::string& prefix, int64_t layers) const 
     return tower;
 }
 
-PvbNetwork::Geometry PvbNetwork::measure(const NeighborGraph& graph, const Tensor& positions) const {
-    Tensor pairs = graph.pairs.to(positions.device());
-    Tensor difference = positions.index_select(0, pairs.select(0, 1)) - positions.index_select(0, pairs.select(0, 0));
+PvbNetwork::Graph PvbNetwork::findGraph(const MoleculeBatch& batch, const Tensor& positions) const {
+    if (fused && positions.is_cpu())
+        return {NeighborGraph::build(batch, positions, config.kNeighbors), nullptr};
+    return {nullptr, batch.getEdgeFinder(config.kNeighbors, positions.options())->find(positions)};
+}
+
+PvbNetwork::Geometry PvbNetwork::measure(const Graph& graph, const Tensor& positions) const {
+    Tensor difference = positions.index_select(0, graph.second()) - positions.index_select(0, graph.first());
     Tensor squared = difference.square().sum(1);
-    // Coincident atoms, and the self pair, have r = 0 and u = 0; their gradients are 0, not NaN.
-    Tensor apart = squared > 0;
-    Tensor safe = torch::where(apart, squared, 1).sqrt();
+    // Coincident atoms, and an atom with itself, have r = 0 and u = 0; their gradients are 0, not NaN.
+    Tensor together = squared <= 0;
+    Tensor safe = squared.masked_fill(together, 1).sqrt();
     Geometry geometry;
-    geometry.distance = torch::where(apart, safe, 0);
+    geometry.distance = safe.masked_fill(together, 0);
     geometry.unit = difference / safe.unsqueeze(1);
     const double rc = config.cutoffUpper;
-    geometry.cutoff = torch::where(geometry.distance < rc, 0.5 * (torch::cos(geometry.distance * (Pi / rc)) + 1), 0);
+    geometry.cutoff = (0.5 * (torch::cos(geometry.distance * (Pi / rc)) + 1)).masked_fill(geometry.distance >= rc, 0);
     return geometry;
 }
 
 /**
- * [rbf(r), 1 - bond, bond] of every pair, (P, R + 2).
+ * [rbf(r), 1 - bond, bond] of every pair or edge, (P, R + 2).
  */
-Tensor PvbNetwork::edgeFeatures(const PvbTower& tower, const Geometry& geometry, const NeighborGraph& graph) const {
+Tensor PvbNetwork::computeFeatures(const PvbTower& tower, const Geometry& geometry, const Graph& graph) const {
     Tensor decay = torch::exp(geometry.distance * (-5 / config.cutoffUpper)).unsqueeze(1);
     Tensor rbf = geometry.cutoff.unsqueeze(1) * torch::exp(-tower.betas * (decay - tower.means).square());
-    Tensor bond = graph.pairBond.to(rbf.options()).unsqueeze(1);
+    Tensor bond = graph.bond(rbf.options()).unsqueeze(1);
     return torch::cat({rbf, 1 - bond, bond}, 1);
 }
 
-Tensor PvbNetwork::embedNeighbors(const PvbTower& tower, const NeighborGraph& graph, const Tensor& nodes,
+Tensor PvbNetwork::embedNeighbors(const PvbTower& tower, const Graph& graph, const Tensor& nodes,
                                   const Tensor& neighborEmbedding, const Tensor& features, const Tensor& cutoff) const {
     Tensor filters = torch::linear(features, tower.distanceWeight);
-    Tensor sum = fused && nodes.is_cpu() ? NeighborAggregation::fused(graph, neighborEmbedding, filters, cutoff)
-                                         : NeighborAggregation::composition(graph, neighborEmbedding, filters, cutoff);
+    Tensor sum = graph.pairs != nullptr
+                     ? NeighborAggregation::fused(*graph.pairs, neighborEmbedding, filters, cutoff)
+                     : NeighborAggregation::composition(*graph.edges, neighborEmbedding, filters, cutoff);
     return torch::linear(torch::cat({nodes, sum}, 1), tower.combineWeight, tower.combineBias);
 }
 
-PvbNetwork::Features PvbNetwork::runLayers(const PvbTower& tower, const NeighborGraph& graph, const Tensor& scalars,
+PvbNetwork::Features PvbNetwork::runLayers(const PvbTower& tower, const Graph& graph, const Tensor& scalars,
                                            const Tensor& vectors, const Tensor& features, const Geometry& geometry,
                                            const std::string& prefix, TensorMap* trace) const {
     const int64_t h = config.hiddenDim;
-    const bool useFused = fused && scalars.is_cpu();
     Tensor x = scalars, v = vectors; // v stays undefined while it is 0
     for (size_t index = 0; index < tower.layers.size(); index++) {
         const PvbTower::Layer& layer = tower.layers[index];
         Tensor y = torch::layer_norm(x, {h}, layer.normWeight, layer.normBias, NormEps);
         Tensor nodes = torch::linear(y, layer.nodeWeight, layer.nodeBias);
         Tensor filters = torch::linear(features, layer.filterWeight);
-        auto [scalarSum, vectorSum] =
-            useFused
-                ? EquivariantAttention::fused(graph, config.heads, nodes, v, filters, geometry.cutoff, geometry.unit)
-                : EquivariantAttention::composition(graph, config.heads, nodes, v, filters, geometry.cutoff,
-                                                    geometry.unit);
+        auto [scalarSum, vectorSum] = graph.pairs != nullptr
+                                          ? EquivariantAttention::fused(*graph.pairs, config.heads, nodes, v, filters,
+                                                                        geometry.cutoff, geometry.unit)
+                                          : EquivariantAttention::composition(*graph.edges, config.heads, nodes, v,
+                                                                              filters, geometry.cutoff, geometry.unit);
         Tensor dx, dv;
         if (v.defined()) {
             std::vector<Tensor> o = torch::linear(scalarSum, layer.outWeight, layer.outBias).split(h, 1);
@@ -374,18 +403,19 @@ PvbNetwork::Features PvbNetwork::encode(const MoleculeBatch& batch, const Tensor
     if (config.encoder == PvbConfig::Encoder::Fixed)
         throw std::invalid_argument("PVB: this network has a fixed encoder variance and no encoder.");
     Tensor x = convert(batch, x0, "x0");
-    auto graph = NeighborGraph::build(batch, x, config.kNeighbors);
+    const Graph graph = findGraph(batch, x);
     PvbTower tower = makeTower("encoder.", config.encoderLayers);
-    Geometry geometry = measure(*graph, x);
-    Tensor features = edgeFeatures(tower, geometry, *graph);
-    Tensor atomType = batch.getAtomType().to(x.device()), blockType = batch.getBlockType().to(x.device());
-    Tensor nodes = torch::embedding(get("encoder.atom_embedding.weight"), atomType) +
-                   torch::embedding(get("encoder.block_embedding.weight"), blockType);
-    Tensor neighbors = torch::embedding(get("encoder.neighbor_embedding.embedding.weight"), atomType);
-    Tensor scalars = embedNeighbors(tower, *graph, nodes, neighbors, features, geometry.cutoff);
-    record(trace, "encoder.rbf.call0", features.narrow(1, 0, config.rbfDim).index_select(0, graph->edgePair));
+    Geometry geometry = measure(graph, x);
+    Tensor features = computeFeatures(tower, geometry, graph);
+    const MoleculeBatch::DeviceAtoms atoms = batch.getAtoms(x.device());
+    Tensor nodes = torch::embedding(get("encoder.atom_embedding.weight"), atoms.atomType) +
+                   torch::embedding(get("encoder.block_embedding.weight"), atoms.blockType);
+    Tensor neighbors = torch::embedding(get("encoder.neighbor_embedding.embedding.weight"), atoms.atomType);
+    Tensor scalars = embedNeighbors(tower, graph, nodes, neighbors, features, geometry.cutoff);
+    if (trace != nullptr)
+        record(trace, "encoder.rbf.call0", features.narrow(1, 0, config.rbfDim).index_select(0, graph.edgeRows(batch)));
     record(trace, "encoder.neighbor_embedding.call0", scalars);
-    return runLayers(tower, *graph, scalars, Tensor(), features, geometry, "encoder.", trace);
+    return runLayers(tower, graph, scalars, Tensor(), features, geometry, "encoder.", trace);
 }
 
 Tensor PvbNetwork::logVariance(const MoleculeBatch& batch, const Tensor& x0) const {
@@ -398,15 +428,14 @@ Tensor PvbNetwork::logVariance(const MoleculeBatch& batch, const Tensor& x0) con
 
 std::shared_ptr<const PvbNetwork::Context> PvbNetwork::prepare(const MoleculeBatch& batch, const Tensor& y0) const {
     auto context = std::make_shared<Context>(batch, convert(batch, y0, "y0"));
-    const auto device = context->y0.device();
     context->tower = makeTower("decoder.", config.layers);
-    Tensor atomType = batch.getAtomType().to(device), blockType = batch.getBlockType().to(device);
-    context->embedding = torch::embedding(get("decoder.atom_embedding.weight"), atomType) +
-                         torch::embedding(get("decoder.block_embedding.weight"), blockType);
-    context->neighborEmbedding = torch::embedding(get("decoder.neighbor_embedding.embedding.weight"), atomType);
-    context->moleculeOfAtom = batch.getMolecule().to(device);
+    const MoleculeBatch::DeviceAtoms atoms = batch.getAtoms(context->y0.device());
+    context->embedding = torch::embedding(get("decoder.atom_embedding.weight"), atoms.atomType) +
+                         torch::embedding(get("decoder.block_embedding.weight"), atoms.blockType);
+    context->neighborEmbedding = torch::embedding(get("decoder.neighbor_embedding.embedding.weight"), atoms.atomType);
+    context->moleculeOfAtom = atoms.molecule;
     if (batch.hasCompleteGraph(config.kNeighbors)) {
-        context->graph = NeighborGraph::build(batch, context->y0, config.kNeighbors);
+        context->graph = findGraph(batch, context->y0);
         context->reference = mixReference(*context, *context->graph, nullptr);
     }
     return context;
@@ -416,13 +445,15 @@ std::shared_ptr<const PvbNetwork::Context> PvbNetwork::prepare(const MoleculeBat
  * The part of crs_ffn's first layer that comes from Y0, its bias included: W [x0, xt] + b = (W_0 x0 + b) + W_t xt. The
  * x0 branch runs on the edges of Y_t with the distances of Y0.
  */
-Tensor PvbNetwork::mixReference(const Context& context, const NeighborGraph& graph, TensorMap* trace) const {
+Tensor PvbNetwork::mixReference(const Context& context, const Graph& graph, TensorMap* trace) const {
     Geometry geometry = measure(graph, context.y0);
-    Tensor features = edgeFeatures(context.tower, geometry, graph);
+    Tensor features = computeFeatures(context.tower, geometry, graph);
     Tensor nodes =
         torch::cat({context.embedding, torch::zeros({context.embedding.size(0), 1}, context.embedding.options())}, 1);
     Tensor x0 = embedNeighbors(context.tower, graph, nodes, context.neighborEmbedding, features, geometry.cutoff);
-    record(trace, "decoder.rbf.call0", features.narrow(1, 0, config.rbfDim).index_select(0, graph.edgePair));
+    if (trace != nullptr)
+        record(trace, "decoder.rbf.call0",
+               features.narrow(1, 0, config.rbfDim).index_select(0, graph.edgeRows(context.batch)));
     record(trace, "decoder.neighbor_embedding.call0", x0);
     return torch::linear(x0, get("decoder.crs_ffn.layers.0.weight").narrow(1, 0, config.hiddenDim),
                          get("decoder.crs_ffn.layers.0.bias"));
@@ -453,16 +484,17 @@ Tensor PvbNetwork::timePerAtom(const Context& context, const Tensor& t) const {
 PvbNetwork::Features PvbNetwork::decode(const Context& context, const Tensor& t, const Tensor& y,
                                         TensorMap* trace) const {
     Tensor positions = convert(context.batch, y, "yt");
-    auto graph =
-        context.graph != nullptr ? context.graph : NeighborGraph::build(context.batch, positions, config.kNeighbors);
+    const Graph graph = context.graph ? *context.graph : findGraph(context.batch, positions);
     Tensor reference =
-        context.reference.defined() && trace == nullptr ? context.reference : mixReference(context, *graph, trace);
-    Geometry geometry = measure(*graph, positions);
-    Tensor features = edgeFeatures(context.tower, geometry, *graph);
+        context.reference.defined() && trace == nullptr ? context.reference : mixReference(context, graph, trace);
+    Geometry geometry = measure(graph, positions);
+    Tensor features = computeFeatures(context.tower, geometry, graph);
     Tensor time = timePerAtom(context, t).expand({positions.size(0), 1});
     Tensor nodes = torch::cat({context.embedding, time}, 1);
-    Tensor xt = embedNeighbors(context.tower, *graph, nodes, context.neighborEmbedding, features, geometry.cutoff);
-    record(trace, "decoder.rbf.call1", features.narrow(1, 0, config.rbfDim).index_select(0, graph->edgePair));
+    Tensor xt = embedNeighbors(context.tower, graph, nodes, context.neighborEmbedding, features, geometry.cutoff);
+    if (trace != nullptr)
+        record(trace, "decoder.rbf.call1",
+               features.narrow(1, 0, config.rbfDim).index_select(0, graph.edgeRows(context.batch)));
     record(trace, "decoder.neighbor_embedding.call1", xt);
     Tensor mixed = torch::addmm(
         reference, xt, get("decoder.crs_ffn.layers.0.weight").narrow(1, config.hiddenDim, config.hiddenDim).t());
@@ -474,7 +506,7 @@ PvbNetwork::Features PvbNetwork::decode(const Context& context, const Tensor& t,
     Tensor vectors; // as published, they start at 0
     if (config.reference == PvbConfig::Reference::Vectors)
         vectors = (context.y0 - positions).unsqueeze(2) * get("decoder.reference_vectors.weight").view({1, 1, -1});
-    return runLayers(context.tower, *graph, mixed, vectors, features, geometry, "decoder.", trace);
+    return runLayers(context.tower, graph, mixed, vectors, features, geometry, "decoder.", trace);
 }
 
 Tensor PvbNetwork::runHead(const std::string& prefix, const Features& features) const {
@@ -496,20 +528,21 @@ Tensor PvbNetwork::runHead(const std::string& prefix, const Features& features) 
  */
 Tensor PvbNetwork::predict(const std::string& head, const Context& context, const Tensor& t, const Tensor& y) const {
     const MoleculeBatch& batch = context.batch;
-    if (!fused || frozen == nullptr || frozen->inference == nullptr || torch::GradMode::is_enabled() ||
+    const bool onEdges = !fused || (context.graph && context.graph->pairs == nullptr);
+    if (onEdges || frozen == nullptr || frozen->inference == nullptr || torch::GradMode::is_enabled() ||
         batch.getNumAtoms() >= SmallMolecule * batch.getNumMolecules())
         return runHead(head, decode(context, t, y));
     const Tensor positions = convert(batch, y, "yt").contiguous();
-    auto graph = context.graph != nullptr ? context.graph : NeighborGraph::build(batch, positions, config.kNeighbors);
-    Tensor reference = context.reference.defined() ? context.reference : mixReference(context, *graph, nullptr);
-    return frozen->inference->predict(head, {*graph, context.embedding, context.neighborEmbedding, reference,
+    const Graph graph = context.graph ? *context.graph : findGraph(batch, positions);
+    Tensor reference = context.reference.defined() ? context.reference : mixReference(context, graph, nullptr);
+    return frozen->inference->predict(head, {*graph.pairs, context.embedding, context.neighborEmbedding, reference,
                                              context.y0.contiguous(), positions, checkTime(context, t)});
 }
 
 Tensor PvbNetwork::toDrift(const Context& context, const Tensor& t, const Tensor& prediction) const {
     if (config.head == PvbConfig::Head::Drift)
         return prediction;
-    if (t.max().item<double>() >= 1)
+    if (t.is_cpu() && t.max().item<double>() >= 1) // the host does not wait for a device
         throw std::invalid_argument("PVB: a network that predicts the end point has no drift at t = 1.");
     Tensor remaining = 1 - timePerAtom(context, t);
     return prediction / (config.head == PvbConfig::Head::Endpoint ? remaining : torch::sqrt(remaining));

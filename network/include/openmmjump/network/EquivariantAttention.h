@@ -1,6 +1,7 @@
 #ifndef OPENMMJUMP_NETWORK_EQUIVARIANTATTENTION_H_
 #define OPENMMJUMP_NETWORK_EQUIVARIANTATTENTION_H_
 
+#include "openmmjump/network/EdgeList.h"
 #include "openmmjump/network/NeighborGraph.h"
 #include "openmmjump/network/Torch.h"
 #include <utility>
@@ -37,11 +38,15 @@ public:
     static Result fused(const NeighborGraph& graph, int64_t heads, const torch::Tensor& nodes,
                         const torch::Tensor& vectors, const torch::Tensor& filters, const torch::Tensor& cutoff,
                         const torch::Tensor& unit);
-    /**
-     * The same as a plain composition of tensor operations: the oracle of fused(), and the way for devices that have no
-     * fused kernel.
-     */
+    /** The same as a plain composition of tensor operations: the oracle of fused(), and its second derivative. */
     static Result composition(const NeighborGraph& graph, int64_t heads, const torch::Tensor& nodes,
+                              const torch::Tensor& vectors, const torch::Tensor& filters, const torch::Tensor& cutoff,
+                              const torch::Tensor& unit);
+    /**
+     * The composition on edges, for any device: filters, cutoff and unit have a row for each of the E edges instead of
+     * each pair, and the unit vectors lead from the centre to the source.
+     */
+    static Result composition(const EdgeList& edges, int64_t heads, const torch::Tensor& nodes,
                               const torch::Tensor& vectors, const torch::Tensor& filters, const torch::Tensor& cutoff,
                               const torch::Tensor& unit);
 };
@@ -51,12 +56,16 @@ public:
  * neighbour embedding): result_i = sum over edges j -> i, j != i, of filters cutoff e_j.
  *
  *  - embeddings (N, H), filters (P, H), cutoff (P); the result is (N, H)
+ *
+ * With an EdgeList, filters and cutoff have a row for each edge.
  */
 class NeighborAggregation {
 public:
     static torch::Tensor fused(const NeighborGraph& graph, const torch::Tensor& embeddings,
                                const torch::Tensor& filters, const torch::Tensor& cutoff);
     static torch::Tensor composition(const NeighborGraph& graph, const torch::Tensor& embeddings,
+                                     const torch::Tensor& filters, const torch::Tensor& cutoff);
+    static torch::Tensor composition(const EdgeList& edges, const torch::Tensor& embeddings,
                                      const torch::Tensor& filters, const torch::Tensor& cutoff);
 };
 

@@ -5,10 +5,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <tuple>
 #include <vector>
 
 namespace JumpPlugin {
 
+class EdgeFinder;
 class NeighborGraph;
 
 /**
@@ -75,10 +77,27 @@ public:
     std::shared_ptr<const NeighborGraph> findGraph(int64_t k) const;
     void storeGraph(int64_t k, std::shared_ptr<const NeighborGraph> graph) const;
 
+    /** Integers of every atom, (N) int64 each, on some device. */
+    struct DeviceAtoms {
+        torch::Tensor atomType, blockType, molecule;
+    };
+    /** The atoms on a device; they are brought there once. */
+    DeviceAtoms getAtoms(torch::Device device) const;
+    /**
+     * What finds the edges to k neighbours by tensor operations; it is made once.
+     *
+     * @param options  type and device of the positions
+     */
+    std::shared_ptr<const EdgeFinder> getEdgeFinder(int64_t k, const torch::TensorOptions& options) const;
+
 private:
-    struct GraphCache {
+    using DeviceKey = std::pair<torch::DeviceType, torch::DeviceIndex>;
+    using FinderKey = std::tuple<int64_t, DeviceKey, torch::ScalarType>;
+    struct Cache {
         std::mutex mutex;
         std::map<int64_t, std::shared_ptr<const NeighborGraph>> graphs;
+        std::map<DeviceKey, DeviceAtoms> atoms;
+        std::map<FinderKey, std::shared_ptr<const EdgeFinder>> finders;
     };
     void findMolecules();
     void buildBonds();
@@ -87,7 +106,7 @@ private:
     std::vector<int64_t> moleculeStart, bondStart, bondedAtoms;
     int64_t largestGroup = 0;
     bool ligand = false;
-    std::shared_ptr<GraphCache> cache = std::make_shared<GraphCache>();
+    std::shared_ptr<Cache> cache = std::make_shared<Cache>();
 };
 
 } // namespace JumpPlugin

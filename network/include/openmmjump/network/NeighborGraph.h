@@ -20,6 +20,8 @@ namespace JumpPlugin {
  * A pair is an unordered couple of atoms joined by an edge in either direction. Everything that depends on a distance
  * alone is computed once for each pair instead of once for each edge. Pair 0 is a stand-in for all self edges: atom 0
  * with itself, at distance 0.
+ *
+ * It is built by the host. An EdgeFinder finds the same edges on a device.
  */
 class NeighborGraph {
 public:

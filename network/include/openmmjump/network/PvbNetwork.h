@@ -66,7 +66,9 @@ public:
     /** whether the tensors hold a velocity head */
     bool hasVelocity() const { return tensors.count("vel_ffn.linear_v.weight") > 0; }
     /**
-     * Whether the fused operations are used (default, where the device has them) or their plain compositions.
+     * Whether positions on the CPU are computed with the fused operations (default) or in the way of other devices: by
+     * plain compositions of tensor operations whose shapes do not depend on the positions and whose results the host
+     * never waits for.
      */
     void setFused(bool use) { fused = use; }
     bool getFused() const { return fused; }
@@ -95,7 +97,8 @@ public:
      * @param context  from prepare()
      * @param t        time between 0 and 1: a single number, or (M), one for each molecule
      * @param y        (N, 3) point of the bridge in A
-     * @throws std::invalid_argument for an endpoint network at t = 1, where the drift is not defined
+     * @throws std::invalid_argument for an endpoint network at t = 1, where the drift is not defined, if t is on the
+     * CPU; on another device the drift is not finite then
      */
     torch::Tensor drift(const Context& context, const torch::Tensor& t, const torch::Tensor& y) const;
     /** The velocity of the bridge's probability flow ODE in A, (N, 3). */
@@ -120,17 +123,19 @@ public:
 private:
     struct Frozen;
     struct Geometry;
+    struct Graph;
     PvbTower makeTower(const std::string& prefix, int64_t layers) const;
-    Geometry measure(const NeighborGraph& graph, const torch::Tensor& positions) const;
-    torch::Tensor edgeFeatures(const PvbTower& tower, const Geometry& geometry, const NeighborGraph& graph) const;
-    torch::Tensor embedNeighbors(const PvbTower& tower, const NeighborGraph& graph, const torch::Tensor& nodes,
+    Graph findGraph(const MoleculeBatch& batch, const torch::Tensor& positions) const;
+    Geometry measure(const Graph& graph, const torch::Tensor& positions) const;
+    torch::Tensor computeFeatures(const PvbTower& tower, const Geometry& geometry, const Graph& graph) const;
+    torch::Tensor embedNeighbors(const PvbTower& tower, const Graph& graph, const torch::Tensor& nodes,
                                  const torch::Tensor& neighborEmbedding, const torch::Tensor& features,
                                  const torch::Tensor& cutoff) const;
-    Features runLayers(const PvbTower& tower, const NeighborGraph& graph, const torch::Tensor& scalars,
+    Features runLayers(const PvbTower& tower, const Graph& graph, const torch::Tensor& scalars,
                        const torch::Tensor& vectors, const torch::Tensor& features, const Geometry& geometry,
                        const std::string& prefix, TensorMap* trace) const;
     torch::Tensor runHead(const std::string& prefix, const Features& features) const;
-    torch::Tensor mixReference(const Context& context, const NeighborGraph& graph, TensorMap* trace) const;
+    torch::Tensor mixReference(const Context& context, const Graph& graph, TensorMap* trace) const;
     torch::Tensor predict(const std::string& head, const Context& context, const torch::Tensor& t,
                           const torch::Tensor& y) const;
     torch::Tensor toDrift(const Context& context, const torch::Tensor& t, const torch::Tensor& prediction) const;
