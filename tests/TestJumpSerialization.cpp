@@ -82,6 +82,7 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     integrator.setRepairIterations(17);
     integrator.setRepairTolerance(3.5);
     integrator.setUseDoublePrecision(true);
+    integrator.setUseCudaGraphs(true);
     integrator.setNetworkThreads(2);
     integrator.setTimeGrid({0, 0.3, 1});
     integrator.setConstraintTolerance(1e-7);
@@ -108,6 +109,7 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     EXPECT_EQ(copy.getRepairIterations(), 17);
     EXPECT_EQ(copy.getRepairTolerance(), 3.5);
     EXPECT_TRUE(copy.getUseDoublePrecision());
+    EXPECT_TRUE(copy.getUseCudaGraphs());
     EXPECT_EQ(copy.getNetworkThreads(), 2);
     EXPECT_EQ(copy.getTimeGrid(), (vector<double>{0, 0.3, 1}));
     EXPECT_EQ(copy.getConstraintTolerance(), 1e-7);

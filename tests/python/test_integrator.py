@@ -259,7 +259,7 @@ def test_getters_have_units():
         (integrator.getConstraintTolerance(), 1e-5),
     ):
         assert plain == expected and not unit.is_quantity(plain)
-    assert integrator.getUseDoublePrecision() is False
+    assert integrator.getUseDoublePrecision() is False and integrator.getUseCudaGraphs() is False
     grid = integrator.getTimeGrid()
     assert grid == model().getTimeGrid() and grid[0] == 0 and grid[-1] == 1 and list(grid) == sorted(set(grid))
 
@@ -283,6 +283,7 @@ def test_getters_have_units():
         ("RepairPolicy", JumpIntegrator.Always, 2),
         ("RepairIterations", 17, 17),
         ("UseDoublePrecision", True, True),
+        ("UseCudaGraphs", True, True),
         ("NetworkThreads", 2, 2),
         ("RandomNumberSeed", -5, -5),
         ("TimeGrid", [0, 0.5, 1], (0, 0.5, 1)),
@@ -324,6 +325,7 @@ def test_setters_round_trip(setting, value, expected):
         ("RepairPolicy", "Never", TypeError, "RepairPolicy"),
         ("RepairIterations", 0, OpenMMException, "repair iterations must be at least 1"),
         ("UseDoublePrecision", "yes", TypeError, "bool"),
+        ("UseCudaGraphs", "yes", TypeError, "bool"),
         ("NetworkThreads", -1, OpenMMException, "network threads cannot be negative"),
         ("TimeGrid", [0, 0.5, 0.5, 1], OpenMMException, "strictly increasing"),
         ("TimeGrid", [0, math.nan, 1], OpenMMException, "strictly increasing"),
@@ -559,6 +561,7 @@ def changed():
         ("GateSettings", gate),
         ("TimeGrid", np.linspace(0, 1, 16)),
         ("UseDoublePrecision", True),
+        ("UseCudaGraphs", True),
         ("NetworkThreads", 1),
         ("RandomNumberSeed", 99),
         ("ConstraintTolerance", 2e-6),
@@ -571,8 +574,8 @@ def settings(integrator):
     """All settings of an integrator, to compare."""
     names = (
         "Temperature", "LagTime", "StepSize", "RelaxationSteps", "RelaxationFriction", "MaxAttempts", "RepairPolicy",
-        "RepairIterations", "RepairTolerance", "TimeGrid", "UseDoublePrecision", "NetworkThreads", "RandomNumberSeed",
-        "ConstraintTolerance",
+        "RepairIterations", "RepairTolerance", "TimeGrid", "UseDoublePrecision", "UseCudaGraphs", "NetworkThreads",
+        "RandomNumberSeed", "ConstraintTolerance",
     )  # fmt: skip
     gate, relaxation = integrator.getGateSettings(), integrator.getRelaxationIntegrator()
     fields = [name for name in dir(GateSettings) if name.startswith(("check", "min", "max", "clash"))]

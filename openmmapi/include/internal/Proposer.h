@@ -45,7 +45,7 @@ public:
      * not waited for.
      *
      * @param positions  current positions of the model atoms, whole molecules, on the network's device
-     * @param proposal   gets the proposed positions, in the same frame; must not overlap with the current ones
+     * @param proposal   gets the proposed positions, in the same frame; may be the same array
      * @param seed, jump, attempt  counters of the noise
      */
     void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt);
