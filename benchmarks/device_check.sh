@@ -184,7 +184,6 @@ run_benchmarks() {
         [[ -x $program && ! -d $program ]] || continue
         "$program" --benchmark_out_format=json --benchmark_out="$build/results/$(basename "$program").json" || status=1
     done
-    compgen -G "$build/results/Benchmark*.json" >/dev/null || { echo "there is no benchmark program"; status=1; }
     return $status
 }
 
@@ -216,6 +215,10 @@ elif ! command -v compute-sanitizer >/dev/null; then
 else
     stage sanitizer run_sanitizer
 fi
-stage benchmarks run_benchmarks
+if has_header benchmark/benchmark.h; then
+    stage benchmarks run_benchmarks
+else
+    skip benchmarks "Google Benchmark is not installed"
+fi
 stage jump_cycle run_jumps
 "$python" benchmarks/device_report.py --platform "$platform" --results "$build" --report "$report"
