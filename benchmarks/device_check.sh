@@ -14,7 +14,7 @@
 #   --tests REGEX      only tests whose name matches
 #   --no-sanitizer     do not repeat the tests under compute-sanitizer; with --fetch, do not bring it
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 platform=CUDA wheels='' report='' python=python3 build=build/device jobs=$(nproc) tests=. sanitizer=yes
 fetch='' python_version=3.12

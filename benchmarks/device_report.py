@@ -74,7 +74,8 @@ def read_stages(folder: Path) -> Iterator[dict[str, Any]]:
             continue
         stage = {"name": name, "result": "passed" if status == "0" else "failed", "seconds": int(last)}
         if status != "0":
-            stage |= {"status": int(status), "output": tail_of(folder / "logs" / f"{name}.txt")}
+            log = folder / "logs" / f"{name}.txt"
+            stage |= {"status": int(status), "errors": errors_of(log), "output": tail_of(log)}
         yield stage
 
 
@@ -142,6 +143,12 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_text())
     except (OSError, ValueError):
         return None
+
+
+def errors_of(log: Path) -> list[str]:
+    """The first lines of a compiler's or CMake's output that name an error."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return [line for line in lines if re.search(r"\berror:|CMake Error", line)][:TAIL]
 
 
 def tail_of(log: Path) -> list[str]:
