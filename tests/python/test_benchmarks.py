@@ -46,7 +46,7 @@ def folder(tmp_path):
     for name in ("logs", "results"):
         (tmp_path / name).mkdir()
     (tmp_path / "results" / "stages.tsv").write_text("build\t0\t60\ntests\t8\t5\nsanitizer\tskipped\tas asked for\n")
-    (tmp_path / "logs" / "tests.txt").write_text(f"in {tmp_path}/tree\nwrong\n")
+    (tmp_path / "logs" / "tests.txt").write_text(f"in {tmp_path}/tree\nx.cpp:1: error: wrong\n")
     (tmp_path / "results" / "tests.xml").write_text(JUNIT)
     return tmp_path
 
@@ -62,7 +62,8 @@ def test_report_has_every_test_by_precision(folder):
     assert jump["single"]["cases"] == 21 and jump["mixed"]["output"] == ["wrong"]
     assert report["tests"]["TestGate"]["any"]["result"] == "skipped"
     assert [stage["result"] for stage in report["stages"]] == ["passed", "failed", "skipped"]
-    assert report["stages"][1]["output"] == ["in BUILD/tree", "wrong"]
+    assert report["stages"][1]["output"] == ["in BUILD/tree", "x.cpp:1: error: wrong"]
+    assert report["stages"][1]["errors"] == ["x.cpp:1: error: wrong"]
     assert report["passed"] is False and str(folder) not in json.dumps(report)
 
 
