@@ -6,20 +6,29 @@ loaded the import still succeeds, so that `openmm-jump diagnose` can say why; th
 raises ImportError with the reason.
 """
 
-from openmmjump import _loading, cpu_opencl
+from openmmjump import _loading
+from openmmjump.cpu_opencl import enable as enable_cpu_opencl
 
 try:
     from openmmjump._build_info import VERSION as __version__
 except ImportError:  # the source tree, not an installed package
     __version__ = "unknown"
 
-cpu_opencl.enable()  # before the plugins: they register with the platforms that are there
+enable_cpu_opencl()  # before the plugins: they register with the platforms that are there
 _loading.load()
 
 if _loading.api is not None:
     from openmmjump.api import GateSettings, JumpIntegrator, JumpModel, JumpRecord, JumpStatistics, MolecularGraph
 
-__all__ = ["GateSettings", "JumpIntegrator", "JumpModel", "JumpRecord", "JumpStatistics", "MolecularGraph"]
+__all__ = [
+    "GateSettings",
+    "JumpIntegrator",
+    "JumpModel",
+    "JumpRecord",
+    "JumpStatistics",
+    "MolecularGraph",
+    "enable_cpu_opencl",
+]
 
 
 def __getattr__(name: str):

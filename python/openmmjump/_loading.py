@@ -8,6 +8,8 @@ from types import ModuleType
 
 PACKAGE = Path(__file__).parent
 PLUGIN_DIRECTORY = PACKAGE / "lib" / "plugins"
+#: What the name of a plugin library starts with; the rest is the platform it is for.
+PREFIX = "libOpenMMJump"
 
 #: The SWIG module, or None if it could not be loaded.
 api: ModuleType | None = None
@@ -15,6 +17,8 @@ api: ModuleType | None = None
 failures: dict[str, str] = {}
 #: Names of the plugin libraries that were loaded.
 loaded: list[str] = []
+#: Names of those for a platform that OpenMM doesn't have here, which is no failure.
+skipped: list[str] = []
 
 
 def load() -> None:
@@ -30,8 +34,32 @@ def load() -> None:
     except ImportError as error:
         failures["api"] = first_line(error)
         return
-    for library in sorted(PLUGIN_DIRECTORY.glob("lib*.so")):
-        _load_plugin(library)
+    # Reference comes last: its kernel, on the host, serves the platforms that got none of their own.
+    libraries = sorted(PLUGIN_DIRECTORY.glob(f"{PREFIX}*.so"), key=_loading_order)
+    present = platforms()
+    for library in libraries:
+        if platform_of(library.name) in present:
+            _load_plugin(library)
+        else:
+            skipped.append(library.name)
+
+
+def platforms() -> list[str]:
+    """Names of the platforms OpenMM has loaded; none if OpenMM itself can't be imported."""
+    try:
+        from openmm import Platform
+    except ImportError:
+        return []
+    return [Platform.getPlatform(i).getName() for i in range(Platform.getNumPlatforms())]
+
+
+def platform_of(library: str) -> str:
+    """The platform a plugin library of ours is for: "CUDA" for libOpenMMJumpCUDA.so."""
+    return library.removeprefix(PREFIX).removesuffix(".so")
+
+
+def _loading_order(library: Path) -> tuple[bool, str]:
+    return platform_of(library.name) == "Reference", library.name
 
 
 def _load_plugin(library: Path) -> None:

@@ -2,7 +2,7 @@
 
 `pip install "openmm-jump[cpu-opencl]"` installs Intel's CPU OpenCL runtime (it runs on AMD processors too). With it
 OpenMM's OpenCL platform is several times faster than its CPU platform on a machine without a GPU. `import openmmjump`
-calls enable(), so nothing needs to be set; without the packages it does nothing.
+calls enable(), so nothing needs to be set; without the packages it does nothing. docs/cpu-opencl.md tells the rest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import warnings
 from pathlib import Path
 
-__all__ = ["enable", "is_active", "is_installed"]
+__all__ = ["enable", "explain", "is_active", "is_installed"]
 
 _DRIVER = "libintelocl.so"
 # Each needs those before it, and the wheels hold no paths to one another; libOpenCL.so.1 is what OpenMM asks for.
@@ -27,12 +27,15 @@ _LIBRARIES = (
     "libtcm.so.1",
     "libOpenCL.so.1",
 )
+_failure = ""
 
 
 def enable() -> bool:
     """Load the CPU OpenCL runtime, if it is installed, and with it OpenMM's OpenCL platform.
 
-    Call it before any other OpenCL program of the process has looked for devices. It does no harm to call it again.
+    Also known as `openmmjump.enable_cpu_opencl`. `import openmmjump` has called it already, so calling it tells whether
+    the runtime is there. It works before and after `import openmm`, but not once another OpenCL library of the process
+    has looked for devices. It does no harm to call it again.
 
     Returns:
         whether OpenMM's OpenCL platform can now use the runtime; False, with a warning, if it is installed but can't
@@ -61,6 +64,19 @@ def is_installed() -> bool:
 def is_active() -> bool:
     """Whether the runtime is loaded and OpenMM has an OpenCL platform."""
     return _is_loaded(_DRIVER) and _has_opencl()
+
+
+def explain() -> str:
+    """One sentence on what is, or why it is not, active."""
+    if not is_installed():
+        return 'not installed, which is fine: it is optional (pip install "openmm-jump[cpu-opencl]")'
+    if is_active():
+        return "OpenMM's OpenCL platform can use the processor"
+    if _failure:
+        return f"it can't be used: {_failure}"
+    if _is_loaded("libOpenCL.so"):
+        return "another OpenCL library was loaded before it, and OpenMM uses the devices that one knows"
+    return "it has not been loaded: call openmmjump.enable_cpu_opencl()"
 
 
 def _load() -> None:
@@ -110,4 +126,6 @@ def _folder() -> Path:
 
 
 def _warn(reason: str) -> None:
+    global _failure
+    _failure = reason
     warnings.warn(f"the CPU OpenCL runtime is installed but can't be used: {reason}", RuntimeWarning, stacklevel=3)

@@ -30,6 +30,9 @@ _MODEL = "alanine-dipeptide"
 _POCL = "Portable Computing Language"
 _REINSTALL = "Install OpenMM-Jump again in this environment: make setup, or pip install . in its source folder"
 _CPU_OPENCL = 'pip install "openmm-jump[cpu-opencl]"'
+_CUDA = 'pip install "openmm-jump[cuda13]"'
+#: Platforms of the host itself: the kernel of the Reference plugin is the right one for them.
+_HOST = ("Reference", "CPU")
 
 
 def report() -> dict[str, Any]:
@@ -38,8 +41,9 @@ def report() -> dict[str, Any]:
     Returns:
         `versions`: by name, and those it was built against under `built_against`;
         `platforms`: by name, each with `status` ("ok", "no jumps", "failed" or "missing") and `reason`;
-        `plugins`: by the name of the library, each with `status` ("loaded" or "failed") and, if failed, `reason` and
-        `remedy`;
+        `cpu_opencl`: whether the CPU OpenCL runtime is `installed` and `active`, and the `reason`;
+        `plugins`: by the name of the library, each with `status` ("loaded", "skipped" or "failed"), unless loaded
+        `reason`, and if failed `remedy`;
         `problems`: a list of `what` and `remedy`, empty when all is well
     """
     platforms = check_platforms()
@@ -47,6 +51,7 @@ def report() -> dict[str, Any]:
     return {
         "versions": versions(),
         "platforms": platforms,
+        "cpu_opencl": check_cpu_opencl(),
         "plugins": plugins,
         "problems": list(_problems(platforms, plugins)),
     }
@@ -75,7 +80,7 @@ def versions() -> dict[str, Any]:
 
 def check_platforms() -> dict[str, dict[str, str]]:
     """Try each platform, all at once, in processes of their own."""
-    present = _present_platforms()
+    present = _loading.platforms()
     trials = {name: _start_trial(name) for name in present}
     found = {name: _finish_trial(trial) for name, trial in trials.items()}
     for name in PLATFORMS:
@@ -99,7 +104,7 @@ def try_platform(name: str) -> dict[str, str]:
         jumped = _check_jump(platform)
     except Exception as error:
         return {"status": "no jumps", "reason": f"molecular dynamics works{device}; {_loading.first_line(error)}"}
-    return {"status": "ok", "reason": f"{jumped}{device}"}
+    return {"status": "ok", "reason": f"{jumped}{device}{_where_the_network_runs(name)}"}
 
 
 def _start_trial(name: str) -> subprocess.Popen[str]:
@@ -214,39 +219,72 @@ def _is_cpu_runtime(driver: str) -> bool:
     return cpu_opencl.is_active() and "Intel(R) OpenCL" in driver and "Graphics" not in driver
 
 
+def _where_the_network_runs(platform: str) -> str:
+    """For the end of a sentence: on the host, if the platform has a device and we have no plugin for it."""
+    if platform in _HOST or f"{_loading.PREFIX}{platform}.so" in _loading.loaded:
+        return ""
+    return f"; the network runs on the host, as this installation has no plugin of its own for {platform}"
+
+
 def _why_missing(name: str) -> str:
     if _loading.installed_version("openmm") is None:
         return "OpenMM is not installed"
-    failure = _openmm_failures().get(f"libOpenMM{name}.so")
+    failure = openmm_failures().get(f"libOpenMM{name}.so")
+    if name == "CUDA":
+        return _why_no_cuda(failure)
     if failure is not None:
         return failure
-    if name == "CUDA":
-        return "OpenMM's CUDA package is not installed"
     return "OpenMM's library found no device" if name == "OpenCL" else "OpenMM's library for it is missing"
 
 
-def _present_platforms() -> list[str]:
-    try:
-        from openmm import Platform
-    except ImportError:
-        return []
-    return [Platform.getPlatform(i).getName() for i in range(Platform.getNumPlatforms())]
+def _why_no_cuda(failure: str | None) -> str:
+    """Why OpenMM has no CUDA platform, from the reason its library could not be loaded."""
+    if failure is None:
+        return f"OpenMM's CUDA package is not installed: {_CUDA}"
+    if "libcuda.so" in failure:
+        return "OpenMM's CUDA package is installed, but there is no NVIDIA driver (libcuda.so.1)"
+    return f"OpenMM's CUDA package is installed, but can't be loaded: {failure}"
+
+
+def _has_nvidia_driver() -> bool:
+    return Path("/proc/driver/nvidia/version").exists()
 
 
 def _order(name: str) -> tuple[int, str]:
     return (PLATFORMS.index(name) if name in PLATFORMS else len(PLATFORMS), name)
 
 
+# ---- The CPU OpenCL runtime ----------------------------------------------------------------------------------------
+
+
+def check_cpu_opencl() -> dict[str, Any]:
+    """Whether the CPU OpenCL runtime is installed and active in this process, and a sentence on it."""
+    return {
+        "installed": cpu_opencl.is_installed(),
+        "active": cpu_opencl.is_active(),
+        "reason": cpu_opencl.explain(),
+    }
+
+
 # ---- Plugins -------------------------------------------------------------------------------------------------------
 
 
 def check_plugins() -> dict[str, dict[str, str]]:
-    """Every library of this package and every plugin of OpenMM that could not be loaded."""
-    ours = {name: {"status": "loaded"} for name in _loading.loaded}
-    reasons = {**_loading.failures, **_openmm_failures()}
-    return ours | {
-        name: {"status": "failed", "reason": reason, "remedy": remedy(name, reason)} for name, reason in reasons.items()
-    }
+    """Every library of this package and every plugin of OpenMM that was not loaded."""
+    found = {name: {"status": "loaded"} for name in _loading.loaded}
+    for name in _loading.skipped:
+        found[name] = {"status": "skipped", "reason": f"OpenMM has no {_loading.platform_of(name)} platform here"}
+    for name, reason in {**_loading.failures, **openmm_failures()}.items():
+        if _is_for_absent_hardware(name):
+            found[name] = {"status": "skipped", "reason": f"harmless, there is no NVIDIA driver here ({reason})"}
+        else:
+            found[name] = {"status": "failed", "reason": reason, "remedy": remedy(name, reason)}
+    return found
+
+
+def _is_for_absent_hardware(library: str) -> bool:
+    """Whether it is one of OpenMM's CUDA libraries, which nothing can load without a driver, and there is none."""
+    return library.startswith("libOpenMM") and library.endswith("CUDA.so") and not _has_nvidia_driver()
 
 
 def remedy(library: str, reason: str) -> str:
@@ -261,7 +299,7 @@ def remedy(library: str, reason: str) -> str:
     if "libOpenCL" in reason or "OpenCL" in library:
         return f"Without a GPU: {_CPU_OPENCL}. With one, its driver brings libOpenCL.so.1. Or do without OpenCL"
     if re.search(r"lib(cuda|nvrtc|cufft|cudart)\b", reason):
-        return "Install NVIDIA's driver, and the CUDA libraries of the version OpenMM's CUDA package is made for"
+        return f"{_CUDA}, which brings the CUDA libraries, and NVIDIA's driver in a version for CUDA 13"
     if re.search(r"lib(torch|c10)", reason):
         return f"pip install --force-reinstall torch=={_loading.built_against().get('torch', '')}".rstrip("=")
     if "No module named" in reason and "openmmjump" in reason:
@@ -269,13 +307,13 @@ def remedy(library: str, reason: str) -> str:
     return _REINSTALL
 
 
-def _openmm_failures() -> dict[str, str]:
+def openmm_failures() -> dict[str, str]:
     """Plugins of OpenMM that failed, with the reason; not those that were loaded later."""
     try:
         from openmm import Platform
     except ImportError:
         return {}
-    present = _present_platforms()
+    present = _loading.platforms()
     found = {}
     for text in Platform.getPluginLoadFailures():
         match = re.match(r"Error loading library (\S+): (.*)", text)
@@ -305,15 +343,16 @@ def _problems(platforms: dict[str, dict[str, str]], plugins: dict[str, dict[str,
         elif platform["status"] == "failed" or (platform["status"] == "no jumps" and not _loading.failures):
             driver = f"Update the driver of the device, or use another platform than {name}"
             yield {"what": what, "remedy": _REINSTALL if name in ESSENTIAL else driver}
-    if cpu_opencl.is_installed() and not cpu_opencl.is_active():
+    runtime = check_cpu_opencl()
+    if runtime["installed"] and not runtime["active"] and platforms["OpenCL"]["status"] != "ok":
         yield {
-            "what": "The CPU OpenCL runtime is installed but not active",
+            "what": f"The CPU OpenCL runtime is installed but not active: {runtime['reason']}",
             "remedy": "Import openmmjump before openmm and any other package that uses OpenCL",
         }
-    if platforms["CUDA"]["status"] == "missing" and Path("/proc/driver/nvidia/version").exists():
+    if platforms["CUDA"]["status"] == "missing" and _has_nvidia_driver() and "libOpenMMCUDA.so" not in plugins:
         yield {
             "what": "There is an NVIDIA GPU, but OpenMM's CUDA package is not installed",
-            "remedy": 'pip install "openmm[cuda13]" (or cuda12, as the driver allows)',
+            "remedy": f"{_CUDA}, or openmm[cuda12] if the driver is too old for CUDA 13",
         }
 
 

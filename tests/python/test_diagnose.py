@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import openmmjump
 import pytest
 from openmmjump import _loading, cpu_opencl, diagnose
 from openmmjump.cli import diagnose as command
@@ -36,6 +37,7 @@ def make_report(**changes) -> dict:
     found = {
         "versions": {"openmm-jump": "0.1.0", "built_against": {"swig": "4.4.0"}},
         "platforms": HEALTHY,
+        "cpu_opencl": {"installed": False, "active": False, "reason": "not installed"},
         "plugins": {"libOpenMMJumpReference.so": {"status": "loaded"}},
         "problems": [],
     }
@@ -50,10 +52,12 @@ def report() -> dict:
 
 
 def test_report_has_all_parts(report):
-    assert list(report) == ["versions", "platforms", "plugins", "problems"]
+    assert list(report) == ["versions", "platforms", "cpu_opencl", "plugins", "problems"]
     assert {"openmm-jump", "openmm", "torch", "python", "built_against"} == set(report["versions"])
     assert {"openmm", "torch", "python", "swig"} <= set(report["versions"]["built_against"])
     assert list(report["platforms"])[:4] == ["Reference", "CPU", "OpenCL", "CUDA"]
+    assert all(each["status"] and each["reason"] for each in report["platforms"].values())
+    assert report["cpu_opencl"] == diagnose.check_cpu_opencl()
 
 
 def test_installation_under_test_is_healthy(report):
@@ -159,6 +163,86 @@ def test_pocl_is_warned_about():
     assert any("PoCL" in problem["what"] and "cpu-opencl" in problem["remedy"] for problem in problems)
 
 
+def test_opencl_runtime_that_is_not_active_is_a_problem_unless_opencl_works(monkeypatch):
+    state = {"installed": True, "active": False, "reason": "why"}
+    monkeypatch.setattr(diagnose, "check_cpu_opencl", lambda: state)
+    assert any("not active: why" in problem["what"] for problem in diagnose._problems(HEALTHY, {}))
+    assert not list(diagnose._problems(HEALTHY | {"OpenCL": OK}, {}))
+
+
+NO_DRIVER = "libcuda.so.1: cannot open shared object file"
+
+
+@pytest.mark.parametrize(
+    ("failures", "reason"),
+    [
+        ({}, 'not installed: pip install "openmm-jump[cuda13]"'),
+        ({"libOpenMMCUDA.so": NO_DRIVER}, "installed, but there is no NVIDIA driver"),
+        ({"libOpenMMCUDA.so": "libnvrtc.so.13: cannot open"}, "installed, but can't be loaded: libnvrtc"),
+    ],
+)
+def test_missing_cuda_is_explained(monkeypatch, failures, reason):
+    monkeypatch.setattr(diagnose, "openmm_failures", lambda: failures)
+    assert reason in diagnose._why_missing("CUDA")
+
+
+@pytest.mark.parametrize(("driver", "status"), [(False, "skipped"), (True, "failed")])
+def test_cuda_libraries_without_a_driver_are_no_problem(monkeypatch, driver, status):
+    failures = {"libOpenMMCUDA.so": NO_DRIVER, "libOpenMMDrudeCUDA.so": "libOpenMMCUDA.so: cannot open"}
+    monkeypatch.setattr(diagnose, "openmm_failures", lambda: failures)
+    monkeypatch.setattr(diagnose, "_has_nvidia_driver", lambda: driver)
+    monkeypatch.setattr(cpu_opencl, "is_installed", lambda: False)
+    plugins = diagnose.check_plugins()
+    assert {plugins[name]["status"] for name in failures} == {status}
+    assert NO_DRIVER in plugins["libOpenMMCUDA.so"]["reason"]
+    assert bool(list(diagnose._problems(HEALTHY, plugins))) is driver
+
+
+def test_gpu_without_openmm_cuda_is_a_problem(monkeypatch):
+    monkeypatch.setattr(diagnose, "_has_nvidia_driver", lambda: True)
+    problems = list(diagnose._problems(HEALTHY, {}))
+    assert any("openmm-jump[cuda13]" in problem["remedy"] for problem in problems)
+
+
+def test_jumps_with_the_network_on_the_host_say_so(monkeypatch):
+    monkeypatch.setattr(_loading, "loaded", ["libOpenMMJumpOpenCL.so", "libOpenMMJumpReference.so"])
+    assert "network runs on the host" in diagnose._where_the_network_runs("CUDA")
+    for name in ("OpenCL", "CPU", "Reference"):
+        assert diagnose._where_the_network_runs(name) == ""
+
+
+@pytest.fixture
+def loading(monkeypatch, tmp_path):
+    """Plugin libraries that are empty files, and a record of those that OpenMM was asked to load."""
+    import openmm
+
+    asked: list[str] = []
+    for name in ("CUDA", "OpenCL", "Reference"):
+        (tmp_path / f"libOpenMMJump{name}.so").touch()
+    monkeypatch.setattr(_loading, "PLUGIN_DIRECTORY", tmp_path)
+    monkeypatch.setattr(_loading, "loaded", [])
+    monkeypatch.setattr(_loading, "skipped", [])
+    monkeypatch.setattr(_loading, "failures", {})
+    monkeypatch.setattr(openmm.Platform, "loadPluginLibrary", lambda path: asked.append(path.rpartition("/")[2]))
+    return asked
+
+
+def test_plugins_of_absent_platforms_are_skipped(monkeypatch, loading):
+    monkeypatch.setattr(_loading, "platforms", lambda: ["Reference", "CPU"])
+    _loading.load()
+    assert loading == _loading.loaded == ["libOpenMMJumpReference.so"]
+    assert _loading.skipped == ["libOpenMMJumpCUDA.so", "libOpenMMJumpOpenCL.so"] and _loading.failures == {}
+    assert diagnose.check_plugins()["libOpenMMJumpCUDA.so"]["status"] == "skipped"
+
+
+def test_reference_plugin_is_loaded_last(monkeypatch, loading):
+    """Its kernel serves only platforms that got none of their own."""
+    monkeypatch.setattr(_loading, "platforms", lambda: ["Reference", "CPU", "OpenCL", "CUDA", "ZZZ"])
+    _loading.load()
+    assert loading == ["libOpenMMJumpCUDA.so", "libOpenMMJumpOpenCL.so", "libOpenMMJumpReference.so"]
+    assert _loading.skipped == []
+
+
 OPENCL_ENERGY = """
 import {first}
 import {second}
@@ -189,10 +273,27 @@ def test_cpu_opencl_runtime_gives_right_energies(first, second):
     assert opencl == pytest.approx(reference, rel=1e-5)
 
 
+def test_cpu_opencl_can_be_enabled_by_name():
+    """`import openmmjump` has done it; the function tells whether it worked."""
+    assert openmmjump.enable_cpu_opencl() is cpu_opencl.is_active()
+    if cpu_opencl.is_active():
+        assert "can use the processor" in cpu_opencl.explain()
+
+
 def test_cpu_opencl_without_the_runtime(monkeypatch, tmp_path):
     monkeypatch.setattr(cpu_opencl, "_folder", lambda: tmp_path)
     assert not cpu_opencl.is_installed()
     assert cpu_opencl.enable() is False
+    assert "openmm-jump[cpu-opencl]" in cpu_opencl.explain()
+
+
+def test_cpu_opencl_after_another_opencl_library(monkeypatch, tmp_path):
+    (tmp_path / "libintelocl.so").touch()
+    monkeypatch.setattr(cpu_opencl, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(cpu_opencl, "_is_loaded", lambda library: library == "libOpenCL.so")
+    monkeypatch.setattr(cpu_opencl, "_has_opencl", lambda: True)
+    assert cpu_opencl.enable() is False
+    assert "another OpenCL library was loaded before" in cpu_opencl.explain()
 
 
 def test_cpu_opencl_with_a_broken_runtime(monkeypatch, tmp_path):
@@ -200,5 +301,7 @@ def test_cpu_opencl_with_a_broken_runtime(monkeypatch, tmp_path):
     monkeypatch.setattr(cpu_opencl, "_folder", lambda: tmp_path)
     monkeypatch.setattr(cpu_opencl, "_is_loaded", lambda library: False)
     monkeypatch.setenv("OCL_ICD_FILENAMES", "")
+    monkeypatch.setattr(cpu_opencl, "_failure", "")
     with pytest.warns(RuntimeWarning, match="can't be used: .*libintlc"):
         assert cpu_opencl.enable() is False
+    assert "libintlc" in cpu_opencl.explain()

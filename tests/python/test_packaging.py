@@ -19,6 +19,7 @@ NAMES = [str(library.relative_to(PACKAGE)) for library in LIBRARIES]
 CUDA = re.compile(r"lib(torch_cuda|c10_cuda|torch\.so|cu[a-z]+|nv[a-zA-Z]+|OpenMMCUDA)")
 
 each_library = pytest.mark.parametrize("library", LIBRARIES, ids=NAMES)
+each_library_but_cuda = pytest.mark.parametrize("library", [each for each in NAMES if "JumpCUDA" not in each])
 needs_readelf = pytest.mark.skipif(shutil.which("readelf") is None, reason="needs readelf (binutils)")
 
 
@@ -54,10 +55,10 @@ def test_run_paths_are_relative(library):
 
 
 @needs_readelf
-@each_library
-def test_no_library_needs_cuda(library):
+@each_library_but_cuda
+def test_no_library_but_its_own_needs_cuda(library):
     """So the package runs with a CPU-only torch, which has only libtorch_cpu, libc10 and libtorch_python."""
-    needed = dynamic_section(library, "NEEDED")
+    needed = dynamic_section(PACKAGE / library, "NEEDED")
     assert needed and not [name for name in needed if CUDA.match(name)]
 
 
@@ -77,6 +78,11 @@ def test_requirements_are_pinned_to_the_build():
         assert f"{name}=={_loading.built_against()[name]}" in requirements
 
 
+def test_cuda_is_an_extra_and_no_requirement():
+    cuda = [each for each in metadata.requires("openmm-jump") if "cuda" in each.lower()]
+    assert [each.replace("'", '"') for each in cuda] == ['openmm[cuda13]; extra == "cuda13"']
+
+
 def test_version_is_that_of_the_distribution():
     assert openmmjump.__version__ == metadata.version("openmm-jump")
 
@@ -94,6 +100,13 @@ import sys, openmmjump
 maps = open('/proc/self/maps').read()
 print('libtorch_cpu' in maps, 'libtorch_cuda' in maps, 'torch' in sys.modules, 'matplotlib' in sys.modules)"""
     assert run_python(code) == "True False False False"
+
+
+def test_import_is_quiet():
+    """Also where a library can't be loaded: OpenMM's CUDA package without a driver, for instance."""
+    command = [sys.executable, "-W", "error", "-c", "import openmmjump"]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert result.stdout == result.stderr == ""
 
 
 def test_plugins_are_loaded_from_the_package():

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-STYLES = {"ok": "green", "loaded": "green", "missing": "dim", "no jumps": "yellow", "failed": "red"}
+STYLES = {"ok": "green", "loaded": "green", "missing": "dim", "skipped": "dim", "no jumps": "yellow", "failed": "red"}
 
 
 def diagnose(
@@ -40,6 +40,9 @@ def print_tables(found: dict[str, Any]) -> None:
     console.print(_table("Versions", ("", "installed", "built against"), rows))
     rows = [(name, *_styled(each)) for name, each in found["platforms"].items()]
     console.print(_table("Platforms", ("platform", "status", "reason"), rows))
+    runtime = found["cpu_opencl"]
+    state = "active" if runtime["active"] else "installed, not active" if runtime["installed"] else "missing"
+    console.print(f"CPU OpenCL runtime: {state}; {escape(runtime['reason'])}\n")
     rows = [(name, *_styled(each)) for name, each in found["plugins"].items()]
     console.print(_table("Plugins", ("library", "status", "reason"), rows))
     if not found["problems"]:
