@@ -18,11 +18,13 @@ protected:
     static void SetUpTestSuite() {
         OpenMM::Platform::loadPluginsFromDirectory(JUMP_OPENMM_PLUGIN_DIR);
         OpenMM::Platform::loadPluginsFromDirectory(JUMP_PLUGIN_DIR);
-        const std::string reason = findObstacle();
-        if (!reason.empty())
-            GTEST_SKIP() << "no test on " << JUMP_TEST_PLATFORM << ": " << reason;
-        if (hasPrecision())
+        obstacle = findObstacle();
+        if (obstacle.empty() && hasPrecision())
             getPlatform().setPropertyDefaultValue("Precision", getPrecision());
+    }
+    void SetUp() override {
+        if (!obstacle.empty())
+            GTEST_SKIP() << "no test on " << JUMP_TEST_PLATFORM << ": " << obstacle;
     }
     static OpenMM::Platform& getPlatform() { return OpenMM::Platform::getPlatformByName(JUMP_TEST_PLATFORM); }
     static bool hasPrecision() { return getName() == "OpenCL" || getName() == "CUDA"; }
@@ -58,6 +60,8 @@ private:
             return describeLoading() + error.what();
         }
     }
+    inline static std::string obstacle;
+
     /** What OpenMM says about loading the platform. */
     static std::string describeLoading() {
         for (const std::string& failure : OpenMM::Platform::getPluginLoadFailures())
