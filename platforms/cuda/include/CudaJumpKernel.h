@@ -1,7 +1,10 @@
 #ifndef OPENMMJUMP_CUDAJUMPKERNEL_H_
 #define OPENMMJUMP_CUDAJUMPKERNEL_H_
 
+#include <c10/cuda/CUDAStream.h>
+
 #include <memory>
+#include <optional>
 
 #include "CommonJumpKernel.h"
 #include "internal/Proposer.h"
@@ -28,7 +31,8 @@ protected:
 
 private:
     OpenMM::CudaContext& cu;
-    CUcontext primaryContext;
+    CUcontext primaryContext;                    // torch's
+    std::optional<c10::cuda::CUDAStream> stream; // torch's work for this Context
     std::unique_ptr<Proposer> proposer;
 };
 

@@ -1,7 +1,6 @@
 #include "CudaJumpKernel.h"
 
 #include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
 
 #include "CudaGraphRunner.h"
 #include "JumpIntegrator.h"
@@ -22,25 +21,26 @@ void check(CUresult result, const string& action) {
     throw OpenMMException("CUDA failed to " + action + ": " + (text == nullptr ? "unknown error" : text));
 }
 
-/** torch's context is current as long as this lives, and so is a stream of its own for this thread. */
-class TorchScope {
+/** torch's context is current as long as this lives. */
+class TorchContext {
 public:
-    TorchScope(CUcontext primary, int device) : current(primary), device(device) {}
-
-    void synchronize() { c10::cuda::getCurrentCUDAStream().synchronize(); }
-
-private:
-    /** Pushes a context and pops it. */
-    struct Current {
-        explicit Current(CUcontext context) { check(cuCtxPushCurrent(context), "enter the context of torch"); }
-        ~Current() {
-            CUcontext popped;
-            cuCtxPopCurrent(&popped);
-        }
-    };
-    Current current;
-    c10::cuda::CUDAGuard device;
+    explicit TorchContext(CUcontext primary) { check(cuCtxPushCurrent(primary), "enter the context of torch"); }
+    ~TorchContext() {
+        CUcontext popped;
+        cuCtxPopCurrent(&popped);
+    }
+    TorchContext(const TorchContext&) = delete;
 };
+
+/** Run something of torch's; its exceptions become OpenMM's. */
+template <class Action>
+void translateErrors(const Action& action) {
+    try {
+        action();
+    } catch (const c10::Error& error) {
+        throw OpenMMException(string("The network failed on the GPU: ") + error.what_without_backtrace());
+    }
+}
 
 } // namespace
 
@@ -50,24 +50,27 @@ CudaJumpKernel::CudaJumpKernel(const string& name, const Platform& platform, Cud
 }
 
 CudaJumpKernel::~CudaJumpKernel() {
-    {
-        // What torch allocated is freed in its own context.
-        CUcontext popped;
-        const bool entered = (cuCtxPushCurrent(primaryContext) == CUDA_SUCCESS);
-        proposer.reset();
-        if (entered)
-            cuCtxPopCurrent(&popped);
-    }
+    // What torch allocated is freed in its own context.
+    CUcontext popped;
+    const bool entered = (cuCtxPushCurrent(primaryContext) == CUDA_SUCCESS);
+    proposer.reset();
+    if (entered)
+        cuCtxPopCurrent(&popped);
     cuDevicePrimaryCtxRelease(cu.getDevice());
 }
 
 void CudaJumpKernel::initializeNetwork(const JumpIntegrator& integrator) {
-    TorchScope torch(primaryContext, cu.getDeviceIndex());
-    unique_ptr<SamplerRunner> runner;
-    if (integrator.getUseCudaGraphs())
-        runner = make_unique<CudaGraphRunner>();
-    proposer = make_unique<Proposer>(integrator, cu.getDeviceIndex(), std::move(runner));
-    torch.synchronize();
+    const TorchContext torch(primaryContext);
+    translateErrors([&] {
+        // Contexts in other threads have streams of their own, so that none waits for another.
+        stream = c10::cuda::getStreamFromPool(false, static_cast<c10::DeviceIndex>(cu.getDeviceIndex()));
+        const c10::cuda::CUDAStreamGuard guard(*stream);
+        unique_ptr<SamplerRunner> runner;
+        if (integrator.getUseCudaGraphs())
+            runner = make_unique<CudaGraphRunner>();
+        proposer = make_unique<Proposer>(integrator, cu.getDeviceIndex(), std::move(runner));
+        stream->synchronize();
+    });
 }
 
 void CudaJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, uint64_t seed, uint64_t jump,
@@ -76,9 +79,12 @@ void CudaJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, 
     const auto atoms = [&](ComputeArray& nodes) {
         return AtomArray{(void*)cu.unwrap(nodes).getDevicePointer(), arrays.mixedIsDouble(), 4};
     };
-    TorchScope torch(primaryContext, cu.getDeviceIndex());
-    proposer->propose(atoms(oldNodes), atoms(newNodes), seed, jump, attempt);
-    torch.synchronize();
+    const TorchContext torch(primaryContext);
+    translateErrors([&] {
+        const c10::cuda::CUDAStreamGuard guard(*stream);
+        proposer->propose(atoms(oldNodes), atoms(newNodes), seed, jump, attempt);
+        stream->synchronize();
+    });
 }
 
 } // namespace JumpPlugin
