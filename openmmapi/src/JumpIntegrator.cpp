@@ -85,11 +85,10 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
 
 JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature,
                                Integrator* relaxation) :
-    model(model),
-    graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0), relaxationSteps(50),
-    maxAttempts(10), repairIterations(50), networkThreads(0), randomNumberSeed(0), repairPolicy(WhenNeeded),
-    doublePrecision(false), cudaGraphs(false), jumpNumber(0), noiseSeed(0), maxEnergyIncrease(0),
-    hasEnvironment(false) {
+    model(model), graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0),
+    relaxationSteps(50), maxAttempts(10), repairIterations(50), networkThreads(0), randomNumberSeed(0),
+    repairPolicy(WhenNeeded), doublePrecision(false), cudaGraphs(false), jumpNumber(0), noiseSeed(0),
+    maxEnergyIncrease(0), hasEnvironment(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
     requireTemperature(temperature);
     addIntegrator(relaxation); // last: what fails takes nothing over

@@ -55,7 +55,6 @@ public:
     int findInvertedStereocenter(const std::vector<OpenMM::Vec3>& newAtoms,
                                  const std::vector<OpenMM::Vec3>& oldAtoms) const;
 
-
     /** A bond and its limits. */
     struct BondLimits {
         int atom1, atom2;

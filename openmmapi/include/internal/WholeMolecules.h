@@ -41,7 +41,6 @@ public:
      */
     void write(const WholePositions& whole, std::vector<OpenMM::Vec3>& positions) const;
 
-
     /** An atom and the bonded atom that was placed before it. */
     struct Link {
         int atom, placed;

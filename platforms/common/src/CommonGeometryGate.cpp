@@ -7,8 +7,7 @@ namespace JumpPlugin {
 
 CommonGeometryGate::CommonGeometryGate(ComputeContext& cc, const MolecularGraph& graph, const GeometryGate& gate,
                                        ComputeProgram program) :
-    cc(cc),
-    arrays(cc), settings(gate.getSettings()), numAtoms(graph.getNumAtoms()), numBonds(graph.getNumBonds()),
+    cc(cc), arrays(cc), settings(gate.getSettings()), numAtoms(graph.getNumAtoms()), numBonds(graph.getNumBonds()),
     numStereocenters(graph.getNumStereocenters()) {
     vector<mm_int2> pairs;
     vector<double> limits;

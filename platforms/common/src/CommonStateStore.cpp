@@ -6,9 +6,7 @@ using namespace std;
 namespace JumpPlugin {
 
 CommonStateStore::CommonStateStore(ComputeContext& cc, const System& system, const MolecularGraph& graph,
-                                   ComputeProgram program) :
-    cc(cc),
-    arrays(cc) {
+                                   ComputeProgram program) : cc(cc), arrays(cc) {
     const int numParticles = system.getNumParticles();
     vector<int> node(numParticles, -1);
     for (int i = 0; i < graph.getNumAtoms(); i++)

@@ -9,8 +9,7 @@ namespace JumpPlugin {
 
 CommonWholeMolecules::CommonWholeMolecules(ComputeContext& cc, const MolecularGraph& graph, ComputeProgram program,
                                            int workGroupSize) :
-    arrays(cc),
-    numNodes(graph.getNumAtoms() + graph.getNumRidingAtoms()), workGroupSize(workGroupSize) {
+    arrays(cc), numNodes(graph.getNumAtoms() + graph.getNumRidingAtoms()), workGroupSize(workGroupSize) {
     uploadForest(graph);
     uploadMolecules(graph);
     createCells(scratch);
