@@ -43,7 +43,7 @@ demo: setup  ## jumps of alanine dipeptide beside plain MD; writes demo/
 test-cpp: setup $(STAMPS)/test-packages
 	cmake --preset dev
 	cmake --build --preset dev --parallel $(JOBS)
-	ctest --preset dev
+	ctest --preset dev --parallel $(JOBS)
 
 test-sanitizers: $(STAMPS)/build-requirements $(STAMPS)/test-packages
 	cmake --preset asan
