@@ -228,6 +228,7 @@ private:
     OpenMM::Kernel kernel;
     long long jumpNumber;
     unsigned int noiseSeed;   // randomNumberSeed, or the unique seed drawn for it
+    OpenMM::Vec3 startBox[3]; // periodic box vectors before the jump, nm
     double maxEnergyIncrease; // kJ/mol
     bool hasEnvironment;      // whether particles outside the graph may be in the way of a jump
     JumpStatistics statistics;

@@ -1,5 +1,6 @@
 #include "JumpIntegrator.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -222,6 +223,7 @@ void JumpIntegrator::stepOnce() {
     const long long startCount = context->getStepCount();
     context->updateContextState();
     jumpKernel().storeState(*context);
+    context->getPeriodicBoxVectors(startBox[0], startBox[1], startBox[2]);
     JumpRecord record;
     try {
         advance(record);
@@ -340,6 +342,13 @@ void JumpIntegrator::applyProposal() {
 
 void JumpIntegrator::restoreState() {
     jumpKernel().restoreState(*context);
+    Vec3 box[3];
+    context->getPeriodicBoxVectors(box[0], box[1], box[2]);
+    if (!equal(begin(box), end(box), begin(startBox))) {
+        // A barostat moved during the relaxation. OpenMM lets positions be while it sets the box, but not to the bit.
+        context->setPeriodicBoxVectors(startBox[0], startBox[1], startBox[2]);
+        jumpKernel().restoreState(*context);
+    }
     stateChanged(State::Positions);
     stateChanged(State::Velocities);
 }

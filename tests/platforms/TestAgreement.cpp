@@ -248,6 +248,43 @@ TEST_F(AgreementTest, RefusalRestoresReorderedAtomsBitForBit) {
     EXPECT_EQ(after.getVelocities(), before.getVelocities());
 }
 
+// The barostat moves while the dynamics go wrong: positions, velocities and box come back bit for bit.
+TEST_F(AgreementTest, FailedRelaxationTakesTheBarostatBack) {
+    Solution solution;
+    solution.system.addForce(new MonteCarloBarostat(1.0, 300.0, 2));
+    auto* relaxation = new CustomIntegrator(0.001);
+    relaxation->addGlobalVariable("broken", 0);
+    relaxation->addUpdateContextState();
+    relaxation->addComputePerDof("x", "x+broken/(1-broken)");
+    const JumpModel model = JumpModel::fromBytes(WalkModel().getBytes());
+    JumpIntegrator integrator(model, solution.graph, 300.0, relaxation);
+    integrator.setRandomNumberSeed(11);
+    integrator.setRelaxationSteps(19); // with the step's own call to the barostat 20: it never moves before a jump
+    Context context(solution.system, integrator, getPlatform());
+    context.setPositions(solution.positions);
+    context.applyConstraints(1e-6);
+    context.setVelocitiesToTemperature(300, 5);
+    const auto getBox = [](const State& state) {
+        Positions box(3);
+        state.getPeriodicBoxVectors(box[0], box[1], box[2]);
+        return box;
+    };
+    const int what = State::Positions | State::Velocities;
+    const State first = context.getState(what);
+    integrator.step(1);
+    const State before = context.getState(what);
+    EXPECT_NE(getBox(before), getBox(first));
+    relaxation->setGlobalVariable(0, 1);
+    EXPECT_THROW(integrator.step(1), OpenMMException);
+    const State after = context.getState(what);
+    EXPECT_EQ(getBox(after), getBox(before));
+    EXPECT_EQ(after.getPositions(), before.getPositions());
+    EXPECT_EQ(after.getVelocities(), before.getVelocities());
+    EXPECT_EQ(after.getTime(), before.getTime());
+    relaxation->setGlobalVariable(0, 0);
+    EXPECT_NO_THROW(integrator.step(1));
+}
+
 // Jump, relaxation and all: 20 cycles on the platform and on Reference have the same mean energy within its error.
 TEST_F(AgreementTest, StatisticsOfTwentyCycles) {
     const Molecule molecule = Molecule::alanineDipeptide();
