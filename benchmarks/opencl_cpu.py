@@ -76,28 +76,28 @@ def steps_of(choice: PlatformChoice, molecule: Molecule) -> Work:
     return step
 
 
-def forces_of(choice: PlatformChoice, molecule: Molecule) -> Work:
-    """Evaluations of energy and forces."""
+def repetitions_of(action: Callable[[Any], Any], choice: PlatformChoice, molecule: Molecule) -> Work:
+    """Something done to a Context, each time from the same positions."""
     context = choice.simulation(molecule, langevin(1)).context
 
-    def evaluate(number: int) -> None:
+    def repeat(number: int) -> None:
         for _ in range(number):
             context.setPositions(molecule.positions)
-            context.getState(energy=True, forces=True)
+            action(context)
 
-    return evaluate
+    return repeat
+
+
+def forces_of(choice: PlatformChoice, molecule: Molecule) -> Work:
+    """Evaluations of energy and forces."""
+    return repetitions_of(lambda context: context.getState(energy=True, forces=True), choice, molecule)
 
 
 def minimisations_of(choice: PlatformChoice, molecule: Molecule) -> Work:
     """Minimisations of ITERATIONS iterations."""
-    context = choice.simulation(molecule, langevin(1)).context
-
-    def minimise(number: int) -> None:
-        for _ in range(number):
-            context.setPositions(molecule.positions)
-            openmm.LocalEnergyMinimizer.minimize(context, maxIterations=ITERATIONS)
-
-    return minimise
+    return repetitions_of(
+        lambda context: openmm.LocalEnergyMinimizer.minimize(context, maxIterations=ITERATIONS), choice, molecule
+    )
 
 
 def measure(platform: str, seconds: float, rounds: int) -> list[Measurement]:

@@ -30,12 +30,15 @@ inline PvbConfig narrowConfig() {
     return config;
 }
 
-/** The network of the published numbers. */
-inline std::shared_ptr<PvbNetwork> narrowNetwork(torch::ScalarType type, bool fused = true, bool training = false) {
+/** The network of the published numbers, or one of another k with the same tensors. */
+inline std::shared_ptr<PvbNetwork> narrowNetwork(torch::ScalarType type, bool fused = true, bool training = false,
+                                                 int64_t k = narrowConfig().kNeighbors) {
+    PvbConfig config = narrowConfig();
+    config.kNeighbors = k;
     TensorMap tensors = readPvbCase("narrow.weights");
     for (auto& entry : tensors)
         entry.second = entry.second.to(type).requires_grad_(training);
-    auto network = std::make_shared<PvbNetwork>(narrowConfig(), tensors);
+    auto network = std::make_shared<PvbNetwork>(config, tensors);
     network->setFused(fused);
     return network;
 }

@@ -128,14 +128,7 @@ private:
 TEST(DeviceSampling, EdgesGiveWhatPairsGive) {
     for (torch::ScalarType type : {torch::kFloat64, torch::kFloat32})
         for (const auto& [name, batch, k] : allGraphCases()) {
-            PvbConfig config = narrowConfig();
-            config.kNeighbors = k;
-            TensorMap tensors = readPvbCase("narrow.weights");
-            for (auto& entry : tensors)
-                entry.second = entry.second.to(type);
-            auto pairs = std::make_shared<PvbNetwork>(config, tensors),
-                 edges = std::make_shared<PvbNetwork>(config, tensors);
-            edges->setFused(false);
+            const auto pairs = narrowNetwork(type, true, false, k), edges = narrowNetwork(type, false, false, k);
             edges->freeze();
             const std::vector<double> grid = BridgeSampler::denseGrid(4);
             const int64_t n = batch.getNumAtoms();

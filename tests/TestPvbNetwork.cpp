@@ -114,19 +114,13 @@ TEST(PvbNetwork, FusedOperationsGiveTheGradientsOfTheComposition) {
 TEST(PvbNetwork, EdgesGiveWhatPairsGive) {
     for (torch::ScalarType type : {torch::kFloat64, torch::kFloat32})
         for (const auto& [name, batch, k] : allGraphCases()) {
-            PvbConfig config = narrowConfig();
-            config.kNeighbors = k;
-            TensorMap tensors = readPvbCase("narrow.weights");
-            for (auto& entry : tensors)
-                entry.second = entry.second.to(type);
-            PvbNetwork pairs(config, tensors), edges(config, tensors);
-            edges.setFused(false);
+            const auto pairs = narrowNetwork(type, true, false, k), edges = narrowNetwork(type, false, false, k);
             const int64_t n = batch.getNumAtoms();
             const double tolerance = type == torch::kFloat64 ? 1e-10 : 1e-5;
             const Tensor y0 = 2 * randomNormal({n, 3}, 1), y = y0 + 0.3 * randomNormal({n, 3}, 2);
             const Tensor t = torch::rand({batch.getNumMolecules()}, torch::kFloat64);
-            expectClose(edges.logVariance(batch, y0), pairs.logVariance(batch, y0), tolerance, name);
-            expectClose(driftAt(edges, batch, t, y0, y), driftAt(pairs, batch, t, y0, y), tolerance, name);
+            expectClose(edges->logVariance(batch, y0), pairs->logVariance(batch, y0), tolerance, name);
+            expectClose(driftAt(*edges, batch, t, y0, y), driftAt(*pairs, batch, t, y0, y), tolerance, name);
         }
 }
 
