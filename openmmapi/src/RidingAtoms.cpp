@@ -121,6 +121,15 @@ RidingAtoms::RidingAtoms(const MolecularGraph& graph) : numAtoms(graph.getNumAto
         riding.push_back(graph.getRidingAtom(i));
 }
 
+vector<double> RidingAtoms::computeCarriedMasses(const OpenMM::System& system, const MolecularGraph& graph) {
+    vector<double> masses;
+    for (int i = 0; i < graph.getNumAtoms(); i++)
+        masses.push_back(system.getParticleMass(graph.getAtom(i).particle));
+    for (int i = 0; i < graph.getNumRidingAtoms(); i++)
+        masses[graph.getRidingAtom(i).parent] += system.getParticleMass(graph.getRidingAtom(i).particle);
+    return masses;
+}
+
 void RidingAtoms::place(const vector<Vec3>& oldAtoms, const vector<Vec3>& newAtoms, vector<Vec3>& riders) const {
     if ((int)oldAtoms.size() != numAtoms || (int)newAtoms.size() != numAtoms || riders.size() != riding.size())
         throw OpenMMException("RidingAtoms: the number of positions is not that of the graph");

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../MolecularGraph.h"
+#include "openmm/System.h"
 #include "openmm/Vec3.h"
 
 namespace JumpPlugin {
@@ -28,6 +29,8 @@ public:
     static constexpr double MinSine = 1e-3;
 
     explicit RidingAtoms(const MolecularGraph& graph);
+    /** Mass of each model atom of a graph together with what rides on it, in Da. */
+    static std::vector<double> computeCarriedMasses(const OpenMM::System& system, const MolecularGraph& graph);
     /**
      * Move all riding atoms.
      *

@@ -2,6 +2,7 @@
 
 #include "JumpIntegrator.h"
 #include "JumpProgram.h"
+#include "internal/RidingAtoms.h"
 #include "openmm/common/ContextSelector.h"
 
 using namespace OpenMM;
@@ -43,12 +44,8 @@ void CommonJumpKernel::initialize(const System& system, const JumpIntegrator& in
 }
 
 void CommonJumpKernel::createMotionKernels(const System& system, const MolecularGraph& graph, ComputeProgram program) {
-    vector<double> masses;
+    vector<double> masses = RidingAtoms::computeCarriedMasses(system, graph);
     double total = 0;
-    for (int i = 0; i < graph.getNumAtoms(); i++)
-        masses.push_back(system.getParticleMass(graph.getAtom(i).particle));
-    for (int i = 0; i < numRiders; i++)
-        masses[graph.getRidingAtom(i).parent] += system.getParticleMass(graph.getRidingAtom(i).particle);
     for (double mass : masses)
         total += mass;
     for (double& mass : masses)

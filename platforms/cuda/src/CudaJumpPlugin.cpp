@@ -1,30 +1,9 @@
 // What OpenMM calls when it loads the library.
 #include "CudaJumpKernel.h"
-#include "openmm/KernelFactory.h"
-#include "openmm/OpenMMException.h"
-
-using namespace JumpPlugin;
-using namespace OpenMM;
-
-namespace {
-
-/** Makes the kernels of this plugin for the CUDA platform. */
-class CudaJumpKernelFactory : public KernelFactory {
-public:
-    KernelImpl* createKernelImpl(std::string name, const Platform& platform, ContextImpl& context) const override {
-        const auto& data = *static_cast<CudaPlatform::PlatformData*>(context.getPlatformData());
-        if (name == JumpKernel::Name())
-            return new CudaJumpKernel(name, platform, *data.contexts[0]);
-        throw OpenMMException("Tried to create kernel with illegal kernel name '" + name + "'");
-    }
-};
-
-} // namespace
+#include "DeviceKernelFactory.h"
 
 extern "C" __attribute__((visibility("default"))) void registerPlatforms() {}
 
 extern "C" __attribute__((visibility("default"))) void registerKernelFactories() {
-    for (int i = 0; i < Platform::getNumPlatforms(); i++)
-        if (auto* platform = dynamic_cast<CudaPlatform*>(&Platform::getPlatform(i)))
-            platform->registerKernelFactory(JumpKernel::Name(), new CudaJumpKernelFactory());
+    JumpPlugin::DeviceKernelFactory<OpenMM::CudaPlatform, JumpPlugin::CudaJumpKernel>::registerWithPlatform();
 }

@@ -34,10 +34,7 @@ void ReferenceJumpKernel::initialize(const System& system, const JumpIntegrator&
     const MolecularGraph& graph = integrator.getMolecularGraph();
     for (int i = 0; i < system.getNumParticles(); i++)
         masses.push_back(system.getParticleMass(i));
-    for (int i = 0; i < graph.getNumAtoms(); i++)
-        weights.push_back(masses[graph.getAtom(i).particle]);
-    for (int i = 0; i < graph.getNumRidingAtoms(); i++)
-        weights[graph.getRidingAtom(i).parent] += masses[graph.getRidingAtom(i).particle];
+    weights = RidingAtoms::computeCarriedMasses(system, graph);
     preservesOrientation = integrator.getModel().getPreservesOrientation();
     preservesCenterOfMass = integrator.getModel().getPreservesCenterOfMass();
     proposer = make_unique<Proposer>(integrator);
