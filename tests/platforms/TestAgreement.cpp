@@ -208,7 +208,9 @@ TEST_F(AgreementTest, GateRefusesTheSameProposals) {
 // After hundreds of steps OpenMM has sorted its atoms anew and moved molecules to other cells. Jumps must not notice.
 TEST_F(AgreementTest, ReorderedAndWrappedAtoms) {
     Solution solution;
-    const JumpModel model = JumpModel::fromBytes(WalkModel().getBytes());
+    WalkModel walk;
+    walk.preserves = false; // the superposition depends on how the two molecules lie to each other
+    const JumpModel model = JumpModel::fromBytes(walk.getBytes());
     auto tested = makeIntegrator(model, solution.graph), reference = makeIntegrator(model, solution.graph);
     Context testedContext(solution.system, *tested, getPlatform());
     Context referenceContext(solution.system, *reference, getReference());

@@ -77,18 +77,57 @@ KERNEL void addAncestorShifts(int numNodes, int round, GLOBAL const int* RESTRIC
 }
 
 /**
+ * The displacement from one node to another, each moved by its number of cells.
+ */
+DEVICE mixed3 findDisplacement(int from, int to, GLOBAL const mixed4* RESTRICT nodes, GLOBAL const int4* cells,
+        mixed4 boxX, mixed4 boxY, mixed4 boxZ) {
+    return moveByCells(trimTo3(nodes[to]), cells[to], boxX, boxY, boxZ)
+         - moveByCells(trimTo3(nodes[from]), cells[from], boxX, boxY, boxZ);
+}
+
+/**
+ * The nearest contact of two lists of nodes, over all threads of the work group: for the first thread the displacement
+ * from the first list to the second, and in the fourth component its squared length in the nearest image.
+ */
+DEVICE mixed4 findContact(int numFrom, int numTo, GLOBAL const int* from, GLOBAL const int* to,
+        GLOBAL const mixed4* RESTRICT nodes, GLOBAL const int4* cells, LOCAL_ARG mixed* distances, LOCAL_ARG int* pairs,
+        mixed4 boxX, mixed4 boxY, mixed4 boxZ) {
+    mixed best = FLT_MAX;
+    int bestPair = 0;
+    for (int pair = LOCAL_ID; pair < numFrom*numTo; pair += LOCAL_SIZE) {
+        mixed3 delta = findDisplacement(from[pair % numFrom], to[pair/numFrom], nodes, cells, boxX, boxY, boxZ);
+        delta = moveByCells(delta, findShift(delta, boxX, boxY, boxZ), boxX, boxY, boxZ);
+        if (dot(delta, delta) < best) {
+            best = dot(delta, delta);
+            bestPair = pair;
+        }
+    }
+    distances[LOCAL_ID] = best;
+    pairs[LOCAL_ID] = bestPair;
+    SYNC_THREADS;
+    for (int thread = 0; LOCAL_ID == 0 && thread < LOCAL_SIZE; thread++)
+        if (distances[thread] < best) {
+            best = distances[thread];
+            bestPair = pairs[thread];
+        }
+    mixed3 delta = findDisplacement(from[bestPair % numFrom], to[bestPair/numFrom], nodes, cells, boxX, boxY, boxZ);
+    SYNC_THREADS;
+    return make_mixed4(delta.x, delta.y, delta.z, best);
+}
+
+/**
  * Put molecules side by side: one after the other, always the one nearest to those already placed, in its nearest
- * image. Executed as a single work group. The atoms of molecule m are moleculeAtoms[moleculeStart[m]] ..., its riding
- * atoms included, the model atoms before moleculeRiders[m].
+ * image. Executed as a single work group. The nodes of molecule m are moleculeNodes[moleculeStart[m]] ..., its model
+ * atoms first and its riding atoms from moleculeRiders[m] on.
  *
  * contact[m] is the shortest displacement from a placed molecule to molecule m, and in the fourth component its squared
  * length; negative for molecules that are placed.
  */
 KERNEL void joinMolecules(int numMolecules, GLOBAL const mixed4* RESTRICT nodes,
         GLOBAL const int* RESTRICT moleculeStart, GLOBAL const int* RESTRICT moleculeRiders,
-        GLOBAL const int* RESTRICT moleculeAtoms, GLOBAL int4* RESTRICT cells, GLOBAL mixed4* RESTRICT contact,
+        GLOBAL const int* RESTRICT moleculeNodes, GLOBAL int4* cells, GLOBAL mixed4* RESTRICT contact,
         mixed4 boxX, mixed4 boxY, mixed4 boxZ) {
-    LOCAL mixed distance[WORK_GROUP_SIZE];
+    LOCAL mixed distances[WORK_GROUP_SIZE];
     LOCAL int pairs[WORK_GROUP_SIZE];
     LOCAL int placed;
     LOCAL int4 shift;
@@ -99,60 +138,29 @@ KERNEL void joinMolecules(int numMolecules, GLOBAL const mixed4* RESTRICT nodes,
         placed = 0;
     SYNC_THREADS;
     for (int count = 1; count < numMolecules; count++) {
-        int placedStart = moleculeStart[placed];
-        int numPlaced = moleculeRiders[placed] - placedStart;
         for (int m = 1; m < numMolecules; m++) {
             if (contact[m].w < 0)
                 continue;
-            int start = moleculeStart[m];
-            int numPairs = numPlaced*(moleculeRiders[m] - start);
-            mixed best = FLT_MAX;
-            int bestPair = 0;
-            for (int pair = LOCAL_ID; pair < numPairs; pair += LOCAL_SIZE) {
-                int i = moleculeAtoms[placedStart + pair % numPlaced];
-                int j = moleculeAtoms[start + pair/numPlaced];
-                mixed3 delta = moveByCells(trimTo3(nodes[j]), cells[j], boxX, boxY, boxZ)
-                             - moveByCells(trimTo3(nodes[i]), cells[i], boxX, boxY, boxZ);
-                mixed3 moved = moveByCells(delta, findShift(delta, boxX, boxY, boxZ), boxX, boxY, boxZ);
-                mixed r2 = dot(moved, moved);
-                if (r2 < best) {
-                    best = r2;
-                    bestPair = pair;
-                }
-            }
-            distance[LOCAL_ID] = best;
-            pairs[LOCAL_ID] = bestPair;
-            SYNC_THREADS;
-            if (LOCAL_ID == 0) {
-                for (int thread = 1; thread < LOCAL_SIZE; thread++)
-                    if (distance[thread] < best) {
-                        best = distance[thread];
-                        bestPair = pairs[thread];
-                    }
-                if (best < contact[m].w) {
-                    int i = moleculeAtoms[placedStart + bestPair % numPlaced];
-                    int j = moleculeAtoms[start + bestPair/numPlaced];
-                    mixed3 delta = moveByCells(trimTo3(nodes[j]), cells[j], boxX, boxY, boxZ)
-                                 - moveByCells(trimTo3(nodes[i]), cells[i], boxX, boxY, boxZ);
-                    contact[m] = make_mixed4(delta.x, delta.y, delta.z, best);
-                }
-            }
-            SYNC_THREADS;
+            mixed4 found = findContact(moleculeRiders[placed] - moleculeStart[placed],
+                    moleculeRiders[m] - moleculeStart[m], moleculeNodes + moleculeStart[placed],
+                    moleculeNodes + moleculeStart[m], nodes, cells, distances, pairs, boxX, boxY, boxZ);
+            if (LOCAL_ID == 0 && found.w < contact[m].w)
+                contact[m] = found;
         }
+        SYNC_THREADS;
         if (LOCAL_ID == 0) {
             int next = -1;
             for (int m = 1; m < numMolecules; m++)
                 if (contact[m].w >= 0 && (next == -1 || contact[m].w < contact[next].w))
                     next = m;
-            mixed3 delta = make_mixed3(contact[next].x, contact[next].y, contact[next].z);
-            shift = findBestShift(delta, boxX, boxY, boxZ);
+            shift = findBestShift(trimTo3(contact[next]), boxX, boxY, boxZ);
             contact[next].w = -1;
             placed = next;
         }
         SYNC_THREADS;
         for (int i = moleculeStart[placed] + LOCAL_ID; i < moleculeStart[placed + 1]; i += LOCAL_SIZE) {
-            int4 cell = cells[moleculeAtoms[i]];
-            cells[moleculeAtoms[i]] = make_int4(cell.x + shift.x, cell.y + shift.y, cell.z + shift.z, 0);
+            int4 cell = cells[moleculeNodes[i]];
+            cells[moleculeNodes[i]] = make_int4(cell.x + shift.x, cell.y + shift.y, cell.z + shift.z, 0);
         }
         SYNC_THREADS;
     }
