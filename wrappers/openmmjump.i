@@ -167,7 +167,8 @@ NAMED_ARRAYS(JumpRecord)
 }
 %pythoncode %{
 _STAGES = ("network", "placement", "energy", "repair", "relaxation")
-_CAUSES = ("none", "not_finite", "broken_bond", "clash", "inverted_stereocenter", "energy")
+_CAUSES = ("none", "not_finite", "broken_bond", "clash", "inverted_stereocenter", "cis_trans_flip", "constraint",
+           "energy", "veto", "metropolis")
 %}
 
 /* ---- settings of the gate ---- */

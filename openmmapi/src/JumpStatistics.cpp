@@ -7,7 +7,8 @@ using namespace std;
 namespace JumpPlugin {
 
 const char* getName(RefusalCause cause) {
-    static const char* names[] = {"none", "not_finite", "broken_bond", "clash", "inverted_stereocenter", "energy"};
+    static const char* names[] = {"none",           "not_finite", "broken_bond", "clash", "inverted_stereocenter",
+                                  "cis_trans_flip", "constraint", "energy",      "veto",  "metropolis"};
     return names[(int)cause];
 }
 
