@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "openmmjump/network/FileError.h"
+#include "openmmjump/network/MixtureConfig.h"
 #include "openmmjump/network/PvbConfigReader.h"
 
 using std::string;
@@ -37,7 +38,11 @@ ModelFile::ModelFile(SafetensorsFile content) :
     file(std::move(content)), text(findMetadata(file)), metadata(ModelMetadata::fromJson(text, file.getName())) {
     if (file.getTensors().empty())
         throw FileError(file.getName(), "it holds no tensors");
-    readPvbConfig(metadata, file.getName()); // the only family; throws if a setting makes no sense
+    // They throw if a setting makes no sense.
+    if (metadata.family == "pvb")
+        readPvbConfig(metadata, file.getName());
+    else
+        readMixtureConfig(metadata, file.getName());
 }
 
 std::int64_t ModelFile::getNumParameters() const {

@@ -19,6 +19,7 @@ const std::size_t maxNameLength = 200;
 const std::size_t maxGridSize = 100001;
 const int maxAtomicNumber = 118;
 const int maxBlockType = 137;
+const char* const gaussianMixture = "gaussian-mixture";
 
 /** Checked before anything else, because a newer format may differ in everything else. */
 void checkFormat(const JsonObject& entry) {
@@ -79,6 +80,12 @@ std::vector<std::pair<int, int>> readVocabulary(const JsonObject& vocabulary) {
 }
 
 void readSampler(const JsonObject& sampler, ModelMetadata& metadata) {
+    if (metadata.family == gaussianMixture) {
+        sampler.requireOnly({"type"});
+        metadata.samplerType = sampler.getChoice("type", {"direct"});
+        metadata.timeGrid = {0, 1};
+        return;
+    }
     sampler.requireOnly({"type", "time_grid", "step_noise", "order"});
     metadata.samplerType = sampler.getChoice("type", {"bridge"});
     metadata.stepNoise = sampler.getChoice("step_noise", {"euler", "bridge"});
@@ -106,7 +113,7 @@ ModelMetadata ModelMetadata::fromJson(const string& text, const string& file) {
                        "vocabulary", "preserves", "provenance"});
     ModelMetadata metadata;
     metadata.name = readName(entry);
-    metadata.family = entry.getChoice("family", {"pvb"});
+    metadata.family = entry.getChoice("family", {"pvb", gaussianMixture});
     metadata.architecture = entry.getObject("architecture").dump();
     metadata.lengthScale = entry.getPositive("length_scale");
     metadata.lagTime = entry.getPositive("lag_time");
@@ -120,6 +127,10 @@ ModelMetadata ModelMetadata::fromJson(const string& text, const string& file) {
     return metadata;
 }
 
+bool ModelMetadata::hasDensity() const {
+    return family == gaussianMixture;
+}
+
 string ModelMetadata::toJson() const {
     const string file = isUtf8(name) ? name : "model";
     nlohmann::ordered_json entry;
@@ -130,7 +141,11 @@ string ModelMetadata::toJson() const {
     entry["length_scale"] = lengthScale;
     entry["lag_time"] = lagTime;
     entry["temperature"] = temperature;
-    entry["sampler"] = {{"type", samplerType}, {"time_grid", timeGrid}, {"step_noise", stepNoise}};
+    entry["sampler"]["type"] = samplerType;
+    if (samplerType == "bridge") {
+        entry["sampler"]["time_grid"] = timeGrid;
+        entry["sampler"]["step_noise"] = stepNoise;
+    }
     if (samplerOrder != 1)
         entry["sampler"]["order"] = samplerOrder;
     if (vocabulary)

@@ -1,6 +1,7 @@
 #ifndef OPENMMJUMP_JUMPINTEGRATOR_H_
 #define OPENMMJUMP_JUMPINTEGRATOR_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 
 namespace JumpPlugin {
 
+class AcceptanceRule;
 class JumpKernel;
 
 /**
@@ -52,6 +54,19 @@ public:
         Always = 2
     };
 
+    /** How a proposal is accepted. */
+    enum Acceptance {
+        /** A proposal that passes all tests of the gate is accepted. */
+        Gate = 0,
+        /**
+         * A proposal is accepted with the probability of Metropolis and Hastings, so that jumps leave the Boltzmann
+         * distribution as it is, however bad the model. One proposal is drawn in each step; the gate only refuses what
+         * is not finite or breaks constraints (and what the caller vetoes); nothing is repaired, and the relaxation
+         * keeps its own friction. Needs a model with a density.
+         */
+        Metropolis = 1
+    };
+
     /**
      * Create a JumpIntegrator that relaxes with Langevin dynamics (LangevinMiddleIntegrator).
      *
@@ -73,6 +88,7 @@ public:
      */
     JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature,
                    OpenMM::Integrator* relaxation);
+    ~JumpIntegrator();
 
     /** The transfer operator. */
     const JumpModel& getModel() const { return model; }
@@ -124,6 +140,15 @@ public:
     double getRepairTolerance() const { return repairTolerance; }
     /** Set the root-mean-square force at which a repair stops, in kJ/mol/nm (above 0). */
     void setRepairTolerance(double tolerance);
+    /** How a proposal is accepted. */
+    Acceptance getAcceptance() const { return acceptance; }
+    /**
+     * Set how a proposal is accepted.
+     *
+     * @throws OpenMM::OpenMMException for Metropolis, if the model cannot tell how probable its proposals are
+     *         (JumpModel::hasDensity()), or does not keep orientation and centre of mass by itself
+     */
+    void setAcceptance(Acceptance rule);
     /** The tests a proposal must pass, with their thresholds. */
     const GateSettings& getGateSettings() const { return gate; }
     /**
@@ -205,9 +230,11 @@ protected:
 private:
     void stepOnce();
     void advance(JumpRecord& record);
+    std::unique_ptr<AcceptanceRule> makeRule() const;
     bool jump(JumpRecord& record);
     RefusalCause draw(JumpRecord& record);
-    RefusalCause testEnergy(double energy, const JumpRecord& record) const;
+    RefusalCause testEnergy(JumpRecord& record);
+    void resume(const std::string& checkpoint);
     bool repair(JumpRecord& record);
     bool relax(JumpRecord& record);
     RefusalCause refuse(JumpRecord& record, RefusalCause cause);
@@ -221,16 +248,17 @@ private:
     double temperature, relaxationFriction, repairTolerance;
     int relaxationSteps, maxAttempts, repairIterations, networkThreads, randomNumberSeed;
     RepairPolicy repairPolicy;
+    Acceptance acceptance;
     bool doublePrecision, cudaGraphs;
     GateSettings gate;
     std::vector<double> timeGrid;
     // State of the running simulation.
     OpenMM::Kernel kernel;
     long long jumpNumber;
-    unsigned int noiseSeed;   // randomNumberSeed, or the unique seed drawn for it
-    OpenMM::Vec3 startBox[3]; // periodic box vectors before the jump, nm
-    double maxEnergyIncrease; // kJ/mol
-    bool hasEnvironment;      // whether particles outside the graph may be in the way of a jump
+    unsigned int noiseSeed;               // randomNumberSeed, or the unique seed drawn for it
+    OpenMM::Vec3 startBox[3];             // periodic box vectors before the jump, nm
+    std::unique_ptr<AcceptanceRule> rule; // of the present step
+    bool hasEnvironment;                  // whether particles outside the graph may be in the way of a jump
     JumpStatistics statistics;
     JumpRecord lastJump;
 };

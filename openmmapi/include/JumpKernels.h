@@ -48,6 +48,12 @@ public:
      * @return why the geometry refuses the proposal, or None
      */
     virtual RefusalCause place(OpenMM::ContextImpl& context) = 0;
+    /**
+     * How much more probable the placed proposal's way back is than its way there, for models that have a density.
+     *
+     * @return ln q(old | new) - ln q(new | old), of the model atoms
+     */
+    virtual double computeLogDensityRatio(OpenMM::ContextImpl& context) = 0;
     /** Test the geometry of the Context's current positions, for instance after a repair. */
     virtual RefusalCause checkGeometry(OpenMM::ContextImpl& context) = 0;
     /**

@@ -49,6 +49,8 @@ public:
     bool getPreservesOrientation() const;
     /** Whether the proposal keeps the centre of mass by itself. */
     bool getPreservesCenterOfMass() const;
+    /** Whether the model can tell how probable its proposals are: what an exact acceptance needs. */
+    bool hasDensity() const;
     /** Times 0 = t_0 < t_1 < ... < t_n = 1 of the sampler's n steps. */
     const std::vector<double>& getTimeGrid() const;
     /** Number of trained numbers in the file. */

@@ -35,6 +35,8 @@ struct OPENMM_EXPORT_JUMP JumpRecord {
     double energyProposal = std::numeric_limits<double>::quiet_NaN();
     /** Potential energy of the last proposal after its repair, kJ/mol; energyProposal if there was no repair. */
     double energyRepaired = std::numeric_limits<double>::quiet_NaN();
+    /** Logarithm of the probability with which the exact criterion accepts the proposal; NaN without it. */
+    double logAcceptance = std::numeric_limits<double>::quiet_NaN();
     std::array<double, NumJumpStages> seconds{}; ///< wall time of each stage, s
 };
 

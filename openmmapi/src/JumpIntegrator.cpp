@@ -4,7 +4,10 @@
 #include <chrono>
 #include <cmath>
 
+#include "Base64.h"
 #include "JumpKernels.h"
+#include "internal/AcceptanceRule.h"
+#include "internal/Snapshot.h"
 #include "openmm/Context.h"
 #include "openmm/LangevinMiddleIntegrator.h"
 #include "openmm/LocalEnergyMinimizer.h"
@@ -88,12 +91,14 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
                                Integrator* relaxation) :
     model(model), graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0),
     relaxationSteps(50), maxAttempts(10), repairIterations(50), networkThreads(0), randomNumberSeed(0),
-    repairPolicy(WhenNeeded), doublePrecision(false), cudaGraphs(false), jumpNumber(0), noiseSeed(0),
-    maxEnergyIncrease(0), hasEnvironment(false) {
+    repairPolicy(WhenNeeded), acceptance(Gate), doublePrecision(false), cudaGraphs(false), jumpNumber(0), noiseSeed(0),
+    hasEnvironment(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
     requireTemperature(temperature);
     addIntegrator(relaxation); // last: what fails takes nothing over
 }
+
+JumpIntegrator::~JumpIntegrator() = default;
 
 void JumpIntegrator::setTemperature(double temp) {
     requireTemperature(temp);
@@ -130,6 +135,20 @@ void JumpIntegrator::setRepairIterations(int iterations) {
 void JumpIntegrator::setRepairTolerance(double tolerance) {
     require(isfinite(tolerance) && tolerance > 0, "the repair tolerance must be above 0 kJ/mol/nm");
     repairTolerance = tolerance;
+}
+
+void JumpIntegrator::setAcceptance(Acceptance rule) {
+    require(rule == Gate || rule == Metropolis, "unknown rule of acceptance");
+    if (rule == Metropolis) {
+        require(model.hasDensity(), "the model '" + model.getName() + "' (family '" + model.getFamily() +
+                                        "') cannot tell how probable its proposals are, so they cannot be accepted "
+                                        "by the Metropolis criterion");
+        require(model.getPreservesOrientation() && model.getPreservesCenterOfMass(),
+                "the model '" + model.getName() +
+                    "' does not keep orientation and centre of mass by itself, and superposing its proposals would "
+                    "falsify the Metropolis criterion");
+    }
+    acceptance = rule;
 }
 
 void JumpIntegrator::setGateSettings(const GateSettings& settings) {
@@ -244,10 +263,7 @@ void JumpIntegrator::stepOnce() {
 void JumpIntegrator::advance(JumpRecord& record) {
     record.energyBefore = computeEnergy(record);
     require(isfinite(record.energyBefore), "the potential energy is not finite before the jump");
-    const double dof = countDegreesOfFreedom(context->getSystem());
-    maxEnergyIncrease = gate.maxEnergyIncrease;
-    if (maxEnergyIncrease == 0)
-        maxEnergyIncrease = 6 * BOLTZ * temperature * sqrt(0.5 * dof);
+    rule = makeRule();
     record.accepted = jump(record);
     if (relax(record))
         return;
@@ -262,16 +278,28 @@ void JumpIntegrator::advance(JumpRecord& record) {
     throw OpenMMException("JumpIntegrator: the relaxation led to coordinates that are not finite");
 }
 
+unique_ptr<AcceptanceRule> JumpIntegrator::makeRule() const {
+    if (acceptance == Metropolis)
+        return make_unique<MetropolisCriterion>(BOLTZ * temperature, noiseSeed, jumpNumber);
+    double maxIncrease = gate.maxEnergyIncrease;
+    if (!gate.checkEnergy)
+        maxIncrease = numeric_limits<double>::infinity();
+    else if (maxIncrease == 0)
+        maxIncrease = 6 * BOLTZ * temperature * sqrt(0.5 * countDegreesOfFreedom(context->getSystem()));
+    return make_unique<EnergyCeiling>(maxIncrease);
+}
+
 bool JumpIntegrator::jump(JumpRecord& record) {
     RefusalCause cause = RefusalCause::None;
-    while (record.attempts < maxAttempts) {
+    const int most = (rule->isExact() ? 1 : maxAttempts);
+    while (record.attempts < most) {
         cause = draw(record);
         if (cause == RefusalCause::None)
             return true;
         if (cause == RefusalCause::Energy && hasEnvironment && repairPolicy == WhenNeeded)
             break; // what is in the way of this proposal is in the way of the next
     }
-    if (repairPolicy == WhenNeeded && isMendable(cause) && repair(record))
+    if (repairPolicy == WhenNeeded && !rule->isExact() && isMendable(cause) && repair(record))
         return true;
     restoreState();
     return false;
@@ -287,23 +315,23 @@ RefusalCause JumpIntegrator::draw(JumpRecord& record) {
     {
         StageTimer timer(record, JumpStage::Placement);
         cause = jumpKernel().place(*context);
+        if (rule->isExact() && cause != RefusalCause::NotFinite)
+            cause = RefusalCause::None;
         if (cause == RefusalCause::None)
             applyProposal();
     }
     if (cause != RefusalCause::None)
         return refuse(record, cause);
-    if (repairPolicy == Always)
+    if (repairPolicy == Always && !rule->isExact())
         return repair(record) ? RefusalCause::None : record.refusal;
     record.energyProposal = record.energyRepaired = computeEnergy(record);
-    return refuse(record, testEnergy(record.energyProposal, record));
+    return refuse(record, testEnergy(record));
 }
 
-RefusalCause JumpIntegrator::testEnergy(double energy, const JumpRecord& record) const {
-    if (!isfinite(energy))
+RefusalCause JumpIntegrator::testEnergy(JumpRecord& record) {
+    if (!isfinite(record.energyRepaired))
         return RefusalCause::NotFinite;
-    if (gate.checkEnergy && energy > record.energyBefore + maxEnergyIncrease)
-        return RefusalCause::Energy;
-    return RefusalCause::None;
+    return rule->judge(jumpKernel(), *context, record);
 }
 
 bool JumpIntegrator::repair(JumpRecord& record) {
@@ -316,7 +344,7 @@ bool JumpIntegrator::repair(JumpRecord& record) {
     }
     record.energyRepaired = computeEnergy(record);
     if (cause == RefusalCause::None)
-        cause = testEnergy(record.energyRepaired, record);
+        cause = testEnergy(record);
     record.repaired = (cause == RefusalCause::None);
     refuse(record, cause);
     return record.repaired;
@@ -324,7 +352,9 @@ bool JumpIntegrator::repair(JumpRecord& record) {
 
 bool JumpIntegrator::relax(JumpRecord& record) {
     StageTimer timer(record, JumpStage::Relaxation);
-    const FrictionRaiser raiser(getRelaxationIntegrator(), record.accepted ? relaxationFriction : 0);
+    // Dynamics that depend on whether a proposal was accepted would falsify an exact acceptance.
+    const FrictionRaiser raiser(getRelaxationIntegrator(),
+                                record.accepted && !rule->isExact() ? relaxationFriction : 0);
     if (record.accepted) {
         jumpKernel().drawVelocities(*context, temperature, getConstraintTolerance(), noiseSeed, jumpNumber);
         stateChanged(State::Velocities);
@@ -382,12 +412,35 @@ void JumpIntegrator::serializeParameters(SerializationNode& node) const {
     CompoundIntegrator::serializeParameters(node);
     node.setLongProperty("jumpNumber", jumpNumber);
     node.setLongProperty("noiseSeed", noiseSeed);
+    if (context != nullptr) {
+        stringstream checkpoint(ios_base::in | ios_base::out | ios_base::binary);
+        context->createCheckpoint(checkpoint);
+        node.setStringProperty("checkpoint", encodeBase64(checkpoint.str()));
+    }
 }
 
 void JumpIntegrator::deserializeParameters(const SerializationNode& node) {
     CompoundIntegrator::deserializeParameters(node);
     jumpNumber = node.getLongProperty("jumpNumber");
     noiseSeed = (unsigned int)node.getLongProperty("noiseSeed");
+    if (context != nullptr && node.hasProperty("checkpoint"))
+        resume(decodeBase64(node.getStringProperty("checkpoint")));
+}
+
+void JumpIntegrator::resume(const string& checkpoint) {
+    const Snapshot given(*context);
+    const long long jump = jumpNumber;
+    const unsigned int seed = noiseSeed;
+    try {
+        stringstream stream(checkpoint, ios_base::in | ios_base::binary);
+        context->loadCheckpoint(stream);
+        if (!given.agreesWith(*context))
+            given.restore(*context); // the State was edited, or holds only a part of what the checkpoint holds
+    } catch (const OpenMMException&) {
+        given.restore(*context); // made on another platform or device: random numbers begin anew
+    }
+    jumpNumber = jump;
+    noiseSeed = seed;
 }
 
 } // namespace JumpPlugin

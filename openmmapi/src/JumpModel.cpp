@@ -65,6 +65,10 @@ bool JumpModel::getPreservesCenterOfMass() const {
     return file->getMetadata().preservesCenterOfMass;
 }
 
+bool JumpModel::hasDensity() const {
+    return file->getMetadata().hasDensity();
+}
+
 const std::vector<double>& JumpModel::getTimeGrid() const {
     return file->getMetadata().timeGrid;
 }

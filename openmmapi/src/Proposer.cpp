@@ -4,12 +4,10 @@
 
 #include "JumpIntegrator.h"
 #include "openmm/OpenMMException.h"
-#include "openmmjump/network/BridgeSampler.h"
 #include "openmmjump/network/CounterNoise.h"
 #include "openmmjump/network/FileError.h"
 #include "openmmjump/network/ModelFile.h"
-#include "openmmjump/network/ModelTensors.h"
-#include "openmmjump/network/PvbConfigReader.h"
+#include "openmmjump/network/SamplerFactory.h"
 #include "openmmjump/network/SamplerRunner.h"
 #include "openmmjump/network/TensorNoise.h"
 #include "openmmjump/network/Torch.h"
@@ -57,13 +55,6 @@ MoleculeBatch makeBatch(const MolecularGraph& graph) {
     return MoleculeBatch(atomType, blockType, bonds, ligand);
 }
 
-TensorMap loadTensors(const ModelFile& file, const torch::TensorOptions& options) {
-    TensorMap tensors = loadTensors(file, torch::typeMetaToScalarType(options.dtype()));
-    for (auto& [name, tensor] : tensors)
-        tensor = tensor.to(options.device());
-    return tensors;
-}
-
 /** The positions as a tensor (N, 3) that shares their memory. */
 torch::Tensor wrap(const AtomArray& atoms, int64_t numAtoms, torch::Device device) {
     const auto type = atoms.doublePrecision ? torch::kFloat64 : torch::kFloat32;
@@ -106,14 +97,11 @@ class Proposer::Impl {
 public:
     Impl(const JumpIntegrator& integrator, torch::Device device, unique_ptr<SamplerRunner> runner) :
         batch(makeBatch(integrator.getMolecularGraph())), scale(integrator.getModel().getLengthScale()),
-        options(torch::TensorOptions(integrator.getUseDoublePrecision() ? torch::kFloat64 : torch::kFloat32)
-                    .device(device)),
         runner(runner != nullptr ? std::move(runner) : make_unique<SamplerRunner>()) {
-        const ModelFile& file = integrator.getModel().getModelFile();
-        const PvbConfig config = readPvbConfig(file.getMetadata(), file.getFile().getName());
-        auto network = make_shared<PvbNetwork>(config, loadTensors(file, options));
-        network->freeze();
-        sampler = make_unique<BridgeSampler>(network, integrator.getTimeGrid());
+        const auto type = integrator.getUseDoublePrecision() ? torch::kFloat64 : torch::kFloat32;
+        sampler = makeSampler(integrator.getModel().getModelFile(), integrator.getTimeGrid(),
+                              torch::TensorOptions(type).device(device));
+        options = sampler->options();
         threads = integrator.getNetworkThreads();
         if (threads == 0)
             threads = (batch.getNumAtoms() < SmallMolecule ? 1 : at::get_num_threads());
@@ -123,19 +111,34 @@ public:
         const c10::InferenceMode inference;
         const ThreadScope scope(threads);
         const int64_t numAtoms = batch.getNumAtoms();
-        // The network sees centred positions: single precision is not spent on where the molecule is.
         const torch::Tensor x = wrap(positions, numAtoms, options.device()).to(torch::kFloat64);
-        const torch::Tensor center = findCenter(x);
+        const torch::Tensor center = findOrigin(x);
         const torch::Tensor x0 = ((x - center) * scale).to(options);
         const torch::Tensor noise = drawNoise(CounterNoise(seed, jump, attempt));
         const torch::Tensor y = runner->run([this](auto&... tensors) { return sample(tensors...); }, x0, noise);
         wrap(proposal, numAtoms, options.device()).copy_(y.to(torch::kFloat64) / scale + center);
     }
 
+    double computeLogDensityRatio(const AtomArray& positions, const AtomArray& proposal) const {
+        const c10::InferenceMode inference;
+        const ThreadScope scope(threads);
+        const auto load = [&](const AtomArray& atoms) {
+            return wrap(atoms, batch.getNumAtoms(), options.device()).to(torch::kFloat64);
+        };
+        const torch::Tensor center = findOrigin(load(positions));
+        const torch::Tensor x = (load(positions) - center) * scale, y = (load(proposal) - center) * scale;
+        return sampler->computeLogDensity(batch, y, x) - sampler->computeLogDensity(batch, x, y);
+    }
+
 private:
+    /** A network sees centred positions: single precision is not spent on where the molecule is. */
+    torch::Tensor findOrigin(const torch::Tensor& x) const {
+        return sampler->dependsOnPosition() ? torch::zeros({1, 3}, x.options()) : findCenter(x);
+    }
+
     /** All noise of a jump on the device of the network, (steps + 1, N, 3), brought there in one copy. */
     torch::Tensor drawNoise(const NoiseSource& source) const {
-        const int64_t numAtoms = batch.getNumAtoms(), numDraws = sampler->getNumSteps() + 1;
+        const int64_t numAtoms = batch.getNumAtoms(), numDraws = sampler->getNumDraws();
         const auto host = options.device(torch::kCPU);
         torch::Tensor noise = torch::empty({numDraws, numAtoms, 3}, host.pinned_memory(options.device().is_cuda()));
         for (int64_t step = 0; step < numDraws; step++)
@@ -151,7 +154,7 @@ private:
     double scale;                 // network length units per nm
     torch::TensorOptions options; // type and device of the network
     int threads;
-    unique_ptr<BridgeSampler> sampler;
+    unique_ptr<Sampler> sampler;
     unique_ptr<SamplerRunner> runner;
 };
 
@@ -169,6 +172,10 @@ Proposer::~Proposer() = default;
 void Proposer::propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump,
                        int attempt) {
     translateErrors([&] { impl->propose(positions, proposal, seed, jump, attempt); });
+}
+
+double Proposer::computeLogDensityRatio(const AtomArray& positions, const AtomArray& proposal) const {
+    return translateErrors([&] { return impl->computeLogDensityRatio(positions, proposal); });
 }
 
 } // namespace JumpPlugin

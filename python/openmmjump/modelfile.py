@@ -71,11 +71,11 @@ class ModelFile:
     lag_time: float
     #: Temperature of the training data, in K.
     temperature: float
-    #: Times 0 = t_0 < t_1 < ... < t_n = 1 of the sampler's steps.
-    time_grid: list[float]
-    #: The network family.
+    #: Times 0 = t_0 < t_1 < ... < t_n = 1 of the sampler's steps; (0, 1) for a sampler without steps.
+    time_grid: list[float] = field(default_factory=lambda: [0.0, 1.0])
+    #: The family: ``pvb``, or ``gaussian-mixture``, whose density is known.
     family: str = "pvb"
-    #: The sampler that the network was trained for.
+    #: The sampler: ``bridge`` for ``pvb``, ``direct`` (no steps) for ``gaussian-mixture``.
     sampler: str = "bridge"
     #: Noise of a sampler step: ``euler`` or ``bridge``.
     step_noise: str = "euler"
@@ -111,8 +111,10 @@ class ModelFile:
             "length_scale": self.length_scale,
             "lag_time": self.lag_time,
             "temperature": self.temperature,
-            "sampler": {"type": self.sampler, "time_grid": self.time_grid, "step_noise": self.step_noise},
+            "sampler": {"type": self.sampler},
         }
+        if self.sampler == "bridge":
+            entry["sampler"] |= {"time_grid": self.time_grid, "step_noise": self.step_noise}
         if self.order != 1:
             entry["sampler"]["order"] = self.order
         if self.vocabulary is not None:
@@ -181,10 +183,10 @@ class ModelFile:
             tensors=tensors,
             lag_time=float(entry["lag_time"]),
             temperature=float(entry["temperature"]),
-            time_grid=entry["sampler"]["time_grid"],
+            time_grid=entry["sampler"].get("time_grid", [0.0, 1.0]),
             family=entry["family"],
             sampler=entry["sampler"]["type"],
-            step_noise=entry["sampler"]["step_noise"],
+            step_noise=entry["sampler"].get("step_noise", "euler"),
             order=entry["sampler"].get("order", 1),
             length_scale=float(entry["length_scale"]),
             vocabulary=None if vocabulary is None else sorted((z, block) for z, block in vocabulary["atoms"]),
@@ -321,11 +323,14 @@ def _check_metadata(value: Any, file: str | os.PathLike[str]) -> None:
         "provenance".split()
     )
     _check_name(entry)
-    entry.choice("family", ("pvb",))
+    family = entry.choice("family", ("pvb", "gaussian-mixture"))
     for key in ("length_scale", "lag_time", "temperature"):
         entry.positive(key)
-    _check_architecture(entry.object("architecture"))
-    _check_sampler(entry.object("sampler"))
+    if family == "pvb":
+        _check_architecture(entry.object("architecture"))
+        _check_sampler(entry.object("sampler"))
+    else:
+        _check_mixture(entry.object("architecture"), entry.object("sampler"))
     preserves = entry.object("preserves")
     preserves.require_only(("orientation", "center_of_mass"))
     for key in ("orientation", "center_of_mass"):
@@ -370,6 +375,17 @@ def _check_architecture(entry: _Entry) -> None:
     for key, choices in _OPTIONS.items():
         if key in entry.value:
             entry.choice(key, choices)
+
+
+def _check_mixture(architecture: _Entry, sampler: _Entry) -> None:
+    architecture.require_only(("num_atoms", "components", "memory"))
+    for key in ("num_atoms", "components"):
+        if not 1 <= (size := architecture.integer(key)) <= 1000:
+            architecture.refuse(key, f"is {size}, but it must be between 1 and 1000")
+    if not 0 <= architecture.number("memory") <= 1:
+        architecture.refuse("memory", "is not between 0 and 1")
+    sampler.require_only(("type",))
+    sampler.choice("type", ("direct",))
 
 
 def _check_sampler(sampler: _Entry) -> None:

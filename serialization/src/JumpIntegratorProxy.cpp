@@ -60,6 +60,7 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
     node.setDoubleProperty("relaxationFriction", integrator.getRelaxationFriction());
     node.setIntProperty("maxAttempts", integrator.getMaxAttempts());
     node.setIntProperty("repairPolicy", integrator.getRepairPolicy());
+    node.setIntProperty("acceptance", integrator.getAcceptance());
     node.setIntProperty("repairIterations", integrator.getRepairIterations());
     node.setDoubleProperty("repairTolerance", integrator.getRepairTolerance());
     node.setBoolProperty("useDoublePrecision", integrator.getUseDoublePrecision());
@@ -95,10 +96,12 @@ void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
     integrator->setRelaxationFriction(node.getDoubleProperty("relaxationFriction"));
     integrator->setMaxAttempts(node.getIntProperty("maxAttempts"));
     integrator->setRepairPolicy((JumpIntegrator::RepairPolicy)node.getIntProperty("repairPolicy"));
+    // What is younger than version 1 has a default.
+    integrator->setAcceptance((JumpIntegrator::Acceptance)node.getIntProperty("acceptance", JumpIntegrator::Gate));
     integrator->setRepairIterations(node.getIntProperty("repairIterations"));
     integrator->setRepairTolerance(node.getDoubleProperty("repairTolerance"));
     integrator->setUseDoublePrecision(node.getBoolProperty("useDoublePrecision"));
-    integrator->setUseCudaGraphs(node.getBoolProperty("useCudaGraphs", false)); // younger than version 1
+    integrator->setUseCudaGraphs(node.getBoolProperty("useCudaGraphs", false));
     integrator->setNetworkThreads(node.getIntProperty("networkThreads"));
     setSeedOfJumpsOnly(*integrator, node.getIntProperty("randomSeed"));
     integrator->setGateSettings(deserializeGate(node.getChildNode("Gate")));

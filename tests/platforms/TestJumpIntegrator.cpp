@@ -82,6 +82,17 @@ protected:
     static vector<Vec3> getVelocities(const Context& context) {
         return context.getState(State::Velocities).getVelocities();
     }
+    static stringstream saveState(const Context& context) {
+        const State state =
+            context.getState(State::Positions | State::Velocities | State::IntegratorParameters | State::Parameters);
+        stringstream xml;
+        XmlSerializer::serialize<State>(&state, "State", xml);
+        return xml;
+    }
+    static unique_ptr<State> loadState(const string& xml) {
+        stringstream stream(xml);
+        return unique_ptr<State>(XmlSerializer::deserialize<State>(stream));
+    }
     static void expectError(const function<void()>& action, const string& words) {
         try {
             action();
@@ -359,28 +370,74 @@ TEST_F(JumpIntegratorTest, CheckpointContinuesExactly) {
     EXPECT_EQ(getPositions(other), expected);
 }
 
-TEST_F(JumpIntegratorTest, StateCarriesTheJumpNumber) {
+// With the random numbers of the relaxation, which OpenMM's own States leave out.
+TEST_F(JumpIntegratorTest, StateContinuesExactly) {
     Chain chain;
     const JumpModel model = makeModel();
     auto integrator = makeIntegrator(chain, model);
+    integrator->setRelaxationSteps(5);
     Context context(chain.system, *integrator, getPlatform());
     context.setPositions(chain.positions);
     integrator->step(3);
-    const State state =
-        context.getState(State::Positions | State::Velocities | State::IntegratorParameters | State::Parameters);
-    stringstream xml;
-    XmlSerializer::serialize<State>(&state, "State", xml);
+    const stringstream xml = saveState(context);
     integrator->step(4);
-    const vector<Vec3> expected = getPositions(context);
+    const vector<Vec3> positions = getPositions(context), velocities = getVelocities(context);
 
     auto fresh = makeIntegrator(chain, model);
+    fresh->setRelaxationSteps(5);
     fresh->setRandomNumberSeed(99);
     Context other(chain.system, *fresh, getPlatform());
-    const unique_ptr<State> copy(XmlSerializer::deserialize<State>(xml));
-    other.setState(*copy);
+    other.setState(*loadState(xml.str()));
     EXPECT_EQ(fresh->getJumpNumber(), 3);
-    fresh->step(4); // no relaxation, so jumps are all that happens
-    expectNear(expected, getPositions(other), 10 * getTolerance());
+    EXPECT_EQ(other.getStepCount(), 3);
+    fresh->step(4);
+    EXPECT_EQ(getPositions(other), positions);
+    EXPECT_EQ(getVelocities(other), velocities);
+    EXPECT_EQ(other.getTime(), context.getTime());
+}
+
+// What somebody changed in a State counts, not what was there when it was saved.
+TEST_F(JumpIntegratorTest, AnEditedStateWins) {
+    Chain chain;
+    auto integrator = makeIntegrator(chain, makeModel());
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    integrator->step(3);
+    string xml = saveState(context).str();
+    const size_t position = xml.find("<Position x=\"");
+    ASSERT_NE(position, string::npos);
+    const size_t number = position + 13;
+    xml.replace(number, xml.find('"', number) - number, "0.0078125");
+    context.setState(*loadState(xml));
+    EXPECT_EQ(getPositions(context)[0][0], 0.0078125);
+    EXPECT_EQ(integrator->getJumpNumber(), 3);
+    // Nor does a State without positions bring any.
+    const State parameters = context.getState(State::IntegratorParameters);
+    context.setPositions(chain.positions);
+    context.setState(parameters);
+    expectNear(chain.positions, getPositions(context), getTolerance());
+    integrator->step(1);
+}
+
+// What another platform or a damaged file has written is no obstacle: then the random numbers begin anew.
+TEST_F(JumpIntegratorTest, AStateOfAnotherPlatformContinues) {
+    Chain chain;
+    const JumpModel model = makeModel();
+    auto integrator = makeIntegrator(chain, model);
+    const string name = (getName() == "Reference" ? "CPU" : "Reference");
+    Context context(chain.system, *integrator, Platform::getPlatformByName(name));
+    context.setPositions(chain.positions);
+    integrator->step(3);
+    const stringstream xml = saveState(context);
+    auto fresh = makeIntegrator(chain, model);
+    Context other(chain.system, *fresh, getPlatform());
+    other.setState(*loadState(xml.str()));
+    EXPECT_EQ(fresh->getJumpNumber(), 3);
+    EXPECT_EQ(other.getStepCount(), 3);
+    expectNear(getPositions(context), getPositions(other), 10 * getTolerance());
+    integrator->step(1);
+    fresh->step(1);
+    expectNear(getPositions(context), getPositions(other), 1e-4); // no relaxation, so the jump is all that happens
 }
 
 TEST_F(JumpIntegratorTest, OwnRelaxationIntegrator) {

@@ -49,6 +49,14 @@ public:
      * @param seed, jump, attempt  counters of the noise
      */
     void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt);
+    /**
+     * How much more probable the way back is than the way there.
+     *
+     * @param positions, proposal  as in propose()
+     * @return ln q(positions | proposal) - ln q(proposal | positions)
+     * @throws OpenMM::OpenMMException if the model has no density (JumpModel::hasDensity())
+     */
+    double computeLogDensityRatio(const AtomArray& positions, const AtomArray& proposal) const;
 
 private:
     class Impl;

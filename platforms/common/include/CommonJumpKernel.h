@@ -24,6 +24,7 @@ public:
     void restoreState(OpenMM::ContextImpl& context) override;
     void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt) override;
     RefusalCause place(OpenMM::ContextImpl& context) override;
+    double computeLogDensityRatio(OpenMM::ContextImpl& context) override;
     RefusalCause checkGeometry(OpenMM::ContextImpl& context) override;
     void apply(OpenMM::ContextImpl& context, double tolerance) override;
     void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,
@@ -40,6 +41,8 @@ protected:
      */
     virtual void runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes, uint64_t seed,
                             uint64_t jump, int attempt) = 0;
+    /** As Proposer::computeLogDensityRatio(). OpenMM's context is current. */
+    virtual double runDensities(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes) = 0;
 
     OpenMM::ComputeContext& cc;
     DeviceArrays arrays;

@@ -105,6 +105,11 @@ RefusalCause CommonJumpKernel::place(ContextImpl&) {
     return gate->getCause();
 }
 
+double CommonJumpKernel::computeLogDensityRatio(ContextImpl&) {
+    ContextSelector selector(cc);
+    return runDensities(oldNodes, newNodes);
+}
+
 RefusalCause CommonJumpKernel::checkGeometry(ContextImpl&) {
     ContextSelector selector(cc);
     state->readNodes(presentNodes);

@@ -28,8 +28,11 @@ protected:
     void initializeNetwork(const JumpIntegrator& integrator) override;
     void runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes, uint64_t seed, uint64_t jump,
                     int attempt) override;
+    double runDensities(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes) override;
 
 private:
+    AtomArray getAtoms(OpenMM::ComputeArray& nodes);
+
     OpenMM::CudaContext& cu;
     CUcontext primaryContext;                    // torch's
     std::optional<c10::cuda::CUDAStream> stream; // torch's work for this Context

@@ -76,15 +76,27 @@ void CudaJumpKernel::initializeNetwork(const JumpIntegrator& integrator) {
 void CudaJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, uint64_t seed, uint64_t jump,
                                 int attempt) {
     check(cuStreamSynchronize(cu.getCurrentStream()), "finish reading the positions");
-    const auto atoms = [&](ComputeArray& nodes) {
-        return AtomArray{(void*)cu.unwrap(nodes).getDevicePointer(), arrays.mixedIsDouble(), 4};
-    };
     const TorchContext torch(primaryContext);
     translateErrors([&] {
         const c10::cuda::CUDAStreamGuard guard(*stream);
-        proposer->propose(atoms(oldNodes), atoms(newNodes), seed, jump, attempt);
+        proposer->propose(getAtoms(oldNodes), getAtoms(newNodes), seed, jump, attempt);
         stream->synchronize();
     });
+}
+
+double CudaJumpKernel::runDensities(ComputeArray& oldNodes, ComputeArray& newNodes) {
+    check(cuStreamSynchronize(cu.getCurrentStream()), "finish placing the proposal");
+    const TorchContext torch(primaryContext);
+    double ratio = 0;
+    translateErrors([&] {
+        const c10::cuda::CUDAStreamGuard guard(*stream);
+        ratio = proposer->computeLogDensityRatio(getAtoms(oldNodes), getAtoms(newNodes));
+    });
+    return ratio;
+}
+
+AtomArray CudaJumpKernel::getAtoms(ComputeArray& nodes) {
+    return {(void*)cu.unwrap(nodes).getDevicePointer(), arrays.mixedIsDouble(), 4};
 }
 
 } // namespace JumpPlugin

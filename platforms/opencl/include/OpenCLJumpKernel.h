@@ -20,6 +20,7 @@ protected:
     void initializeNetwork(const JumpIntegrator& integrator) override;
     void runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes, uint64_t seed, uint64_t jump,
                     int attempt) override;
+    double runDensities(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes) override;
 
 private:
     std::unique_ptr<Proposer> proposer;

@@ -17,4 +17,14 @@ void OpenCLJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes
     newNodes.upload(buffer);
 }
 
+double OpenCLJumpKernel::runDensities(ComputeArray& oldNodes, ComputeArray& newNodes) {
+    std::vector<char> copies[2];
+    const auto load = [&](ComputeArray& nodes, std::vector<char>& copy) {
+        copy.resize(nodes.getSize() * nodes.getElementSize());
+        nodes.download(copy.data());
+        return AtomArray{copy.data(), arrays.mixedIsDouble(), 4};
+    };
+    return proposer->computeLogDensityRatio(load(oldNodes, copies[0]), load(newNodes, copies[1]));
+}
+
 } // namespace JumpPlugin

@@ -27,6 +27,7 @@ public:
     void restoreState(OpenMM::ContextImpl& context);
     void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt);
     RefusalCause place(OpenMM::ContextImpl& context);
+    double computeLogDensityRatio(OpenMM::ContextImpl& context);
     RefusalCause checkGeometry(OpenMM::ContextImpl& context);
     void apply(OpenMM::ContextImpl& context, double tolerance);
     void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,

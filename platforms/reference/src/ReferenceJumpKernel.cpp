@@ -79,6 +79,10 @@ RefusalCause ReferenceJumpKernel::place(ContextImpl&) {
     return gate->check(newAtoms, old.atoms);
 }
 
+double ReferenceJumpKernel::computeLogDensityRatio(ContextImpl&) {
+    return proposer->computeLogDensityRatio({old.atoms.data(), true, 3}, {newAtoms.data(), true, 3});
+}
+
 void ReferenceJumpKernel::restoreRigidMotion() {
     if (!preservesOrientation && !preservesCenterOfMass)
         Superposition(newAtoms, old.atoms, weights).apply(newAtoms);

@@ -1,9 +1,8 @@
 #ifndef OPENMMJUMP_NETWORK_BRIDGESAMPLER_H_
 #define OPENMMJUMP_NETWORK_BRIDGESAMPLER_H_
 
-#include "openmmjump/network/NoiseSource.h"
 #include "openmmjump/network/PvbNetwork.h"
-#include <functional>
+#include "openmmjump/network/Sampler.h"
 #include <memory>
 #include <vector>
 
@@ -27,10 +26,8 @@ namespace JumpPlugin {
  *
  * The first two steps and the last one are of order 1. It costs no further network calls.
  */
-class BridgeSampler {
+class BridgeSampler : public Sampler {
 public:
-    /** Gives a force in A, (N, 3), at the point Y_t and time t, to be added to the drift. */
-    using Guidance = std::function<torch::Tensor(const torch::Tensor& y, double t)>;
     enum class Dynamics {
         /** the drift with noise */
         Sde,
@@ -53,19 +50,13 @@ public:
 
     const std::shared_ptr<const PvbNetwork>& getNetwork() const { return network; }
     const std::vector<double>& getTimeGrid() const { return timeGrid; }
+    torch::TensorOptions options() const override { return network->options(); }
+    /** One for the starting point, one for each step. */
+    int64_t getNumDraws() const override { return getNumSteps() + 1; }
     int64_t getNumSteps() const { return static_cast<int64_t>(timeGrid.size()) - 1; }
 
-    /**
-     * Draw the next conformation of all molecules of a batch. No gradient is recorded.
-     *
-     * @param batch     the molecules
-     * @param x0        (N, 3) the present conformation
-     * @param noise     standard normal numbers
-     * @param guidance  if given, asked at every step
-     * @return (N, 3) in the type of the network
-     */
     torch::Tensor sample(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise,
-                         const Guidance& guidance = {}) const;
+                         const Guidance& guidance = {}) const override;
     /**
      * As sample(), but return the point of the bridge at every time of the grid, (steps + 1, N, 3).
      */

@@ -1,0 +1,53 @@
+#ifndef OPENMMJUMP_NETWORK_SAMPLER_H_
+#define OPENMMJUMP_NETWORK_SAMPLER_H_
+
+#include "openmmjump/network/MoleculeBatch.h"
+#include "openmmjump/network/NoiseSource.h"
+#include <functional>
+
+namespace JumpPlugin {
+
+/**
+ * Draws the conformation one lag time later from a transfer operator q(x1 | x0). Positions are in the length unit of
+ * the model.
+ */
+class Sampler {
+public:
+    /** Gives a force in the model's length unit, (N, 3), at the point Y_t and time t, to be added to the drift. */
+    using Guidance = std::function<torch::Tensor(const torch::Tensor& y, double t)>;
+
+    virtual ~Sampler() = default;
+    /** Type and device of the positions it works with. */
+    virtual torch::TensorOptions options() const = 0;
+    /** How many draws of noise a sample takes: they are numbered from 0. */
+    virtual int64_t getNumDraws() const = 0;
+    /**
+     * Draw the next conformation of all molecules of a batch. No gradient is recorded.
+     *
+     * @param batch     the molecules
+     * @param x0        (N, 3) the present conformation
+     * @param noise     standard normal numbers
+     * @param guidance  if given, asked at every step
+     * @return (N, 3)
+     * @throws std::invalid_argument if guidance is given to a sampler that takes no steps
+     */
+    virtual torch::Tensor sample(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise,
+                                 const Guidance& guidance = {}) const = 0;
+    /** Whether it matters where in space the molecule is; if not, it is best given in centred coordinates. */
+    virtual bool dependsOnPosition() const { return false; }
+    /** Whether computeLogDensity() can be asked. */
+    virtual bool hasDensity() const { return false; }
+    /**
+     * How probable it is that x1 follows x0.
+     *
+     * @param x0, x1  (N, 3) conformations
+     * @return ln q(x1 | x0), x in the length unit of the model
+     * @throws std::logic_error if the density of this sampler cannot be computed
+     */
+    virtual double computeLogDensity(const MoleculeBatch& batch, const torch::Tensor& x0,
+                                     const torch::Tensor& x1) const;
+};
+
+} // namespace JumpPlugin
+
+#endif /*OPENMMJUMP_NETWORK_SAMPLER_H_*/
