@@ -367,6 +367,10 @@ COPIED(JumpPlugin::MolecularGraph)
         relaxation._owner = self  # lives as long as its user
         return relaxation
 
+    def setIntegrationForceGroups(self, groups):
+        """Set which force groups are used for integration: a set of numbers, or an integer with a bit for each."""
+        _openmm.Integrator.setIntegrationForceGroups(self, groups)
+
     def __reduce__(self):
         return _restoreIntegrator, (_openmm.XmlSerializer.serialize(self),)
 

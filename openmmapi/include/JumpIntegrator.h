@@ -1,6 +1,8 @@
 #ifndef OPENMMJUMP_JUMPINTEGRATOR_H_
 #define OPENMMJUMP_JUMPINTEGRATOR_H_
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -102,8 +104,8 @@ public:
     /** Temperature of the velocities drawn after each jump, in K. */
     double getTemperature() const { return temperature; }
     /**
-     * Set the temperature of the velocities drawn after each jump, and of the relaxation if it is a
-     * LangevinMiddleIntegrator.
+     * Set the temperature of the velocities drawn after each jump, and of the relaxation if it has one (Langevin,
+     * Brownian, DPD, QTB and Nose-Hoover dynamics).
      *
      * @param temp  in K (above 0)
      */
@@ -183,7 +185,7 @@ public:
     /** Seed of the noise of jumps and velocities. */
     int getRandomNumberSeed() const { return randomNumberSeed; }
     /**
-     * Set the seed of the noise of jumps and velocities, and of the relaxation if it is a LangevinMiddleIntegrator.
+     * Set the seed of the noise of jumps and velocities, and of the relaxation if it has one.
      * The same seed gives the same jump noise on every platform. 0 (the default) means a unique seed for each Context.
      */
     void setRandomNumberSeed(int seed);
@@ -234,6 +236,10 @@ private:
     bool jump(JumpRecord& record);
     RefusalCause draw(JumpRecord& record);
     RefusalCause testEnergy(JumpRecord& record);
+    void checkRelaxation();
+    void checkForces(const OpenMM::ContextImpl& context) const;
+    uint64_t getNoiseKey() const;
+    void branchOff();
     void resume(const std::string& checkpoint);
     bool repair(JumpRecord& record);
     bool relax(JumpRecord& record);
@@ -255,10 +261,12 @@ private:
     // State of the running simulation.
     OpenMM::Kernel kernel;
     long long jumpNumber;
-    unsigned int noiseSeed;               // randomNumberSeed, or the unique seed drawn for it
-    OpenMM::Vec3 startBox[3];             // periodic box vectors before the jump, nm
-    std::unique_ptr<AcceptanceRule> rule; // of the present step
-    bool hasEnvironment;                  // whether particles outside the graph may be in the way of a jump
+    unsigned int noiseSeed;                   // randomNumberSeed, or the unique seed drawn for it
+    unsigned int noiseBranch;                 // tells apart runs of this Context that begin at the same jump
+    std::map<uint64_t, long long> drawnJumps; // for each seed and branch, how many jumps this Context has drawn
+    OpenMM::Vec3 startBox[3];                 // periodic box vectors before the jump, nm
+    std::unique_ptr<AcceptanceRule> rule;     // of the present step
+    bool hasEnvironment;                      // whether particles outside the graph may be in the way of a jump
     JumpStatistics statistics;
     JumpRecord lastJump;
 };

@@ -1,6 +1,7 @@
 #include "JumpIntegrator.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 
@@ -8,11 +9,13 @@
 #include "JumpKernels.h"
 #include "internal/AcceptanceRule.h"
 #include "internal/Snapshot.h"
+#include "internal/Thermostat.h"
 #include "openmm/Context.h"
 #include "openmm/LangevinMiddleIntegrator.h"
 #include "openmm/LocalEnergyMinimizer.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/internal/ContextImpl.h"
+#include "openmm/internal/ForceImpl.h"
 #include "openmm/internal/OSRngSeed.h"
 #include "openmm/serialization/SerializationNode.h"
 
@@ -37,28 +40,30 @@ private:
     chrono::steady_clock::time_point start;
 };
 
-/** Raises the friction of a LangevinMiddleIntegrator for the time of its life. */
-class FrictionRaiser {
-public:
-    FrictionRaiser(Integrator& integrator, double least) :
-        langevin(dynamic_cast<LangevinMiddleIntegrator*>(&integrator)),
-        friction(langevin ? langevin->getFriction() : 0) {
-        if (langevin && friction < least)
-            langevin->setFriction(least);
-    }
-    ~FrictionRaiser() {
-        if (langevin)
-            langevin->setFriction(friction);
-    }
+/** Marks the beginning of our part of a checkpoint. */
+constexpr array<char, 8> CheckpointTag = {'J', 'u', 'm', 'p', 'v', '2', '\r', '\n'};
 
-private:
-    LangevinMiddleIntegrator* langevin;
-    double friction;
-};
+template <class Value>
+void writeRaw(ostream& stream, const Value& value) {
+    stream.write((const char*)&value, sizeof(value));
+}
+
+template <class Value>
+Value readRaw(istream& stream) {
+    remove_const_t<Value> value{};
+    stream.read((char*)&value, sizeof(value));
+    return value;
+}
 
 void require(bool condition, const string& message) {
     if (!condition)
         throw OpenMMException("JumpIntegrator: " + message);
+}
+
+string formatNumber(double value) {
+    stringstream text;
+    text << value;
+    return text.str();
 }
 
 double requireTemperature(double temperature) {
@@ -73,6 +78,16 @@ int countDegreesOfFreedom(const System& system) {
         if (system.getParticleMass(i) > 0)
             dof += 3;
     return max(dof, 1);
+}
+
+/** Whether an Integrator drives a Context. It does not say so, but one that does not refuses to step. */
+bool isBound(Integrator& integrator) {
+    try {
+        integrator.step(0);
+        return true;
+    } catch (const OpenMMException&) {
+        return false;
+    }
 }
 
 /** A refusal that minimisation may mend: nothing moves an atom through a stereocentre or back from NaN. */
@@ -92,8 +107,9 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
     model(model), graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0),
     relaxationSteps(50), maxAttempts(10), repairIterations(50), networkThreads(0), randomNumberSeed(0),
     repairPolicy(WhenNeeded), acceptance(Gate), doublePrecision(false), cudaGraphs(false), jumpNumber(0), noiseSeed(0),
-    hasEnvironment(false) {
+    noiseBranch(0), hasEnvironment(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
+    require(!isBound(*relaxation), "the relaxation integrator is already in use by another Context");
     requireTemperature(temperature);
     addIntegrator(relaxation); // last: what fails takes nothing over
 }
@@ -103,8 +119,7 @@ JumpIntegrator::~JumpIntegrator() = default;
 void JumpIntegrator::setTemperature(double temp) {
     requireTemperature(temp);
     temperature = temp;
-    if (auto* langevin = dynamic_cast<LangevinMiddleIntegrator*>(&getRelaxationIntegrator()))
-        langevin->setTemperature(temp);
+    Thermostat(getRelaxationIntegrator()).setTemperature(temp);
 }
 
 void JumpIntegrator::setRelaxationSteps(int steps) {
@@ -187,8 +202,7 @@ void JumpIntegrator::setNetworkThreads(int threads) {
 
 void JumpIntegrator::setRandomNumberSeed(int seed) {
     randomNumberSeed = seed;
-    if (auto* langevin = dynamic_cast<LangevinMiddleIntegrator*>(&getRelaxationIntegrator()))
-        langevin->setRandomNumberSeed(seed);
+    Thermostat(getRelaxationIntegrator()).setRandomNumberSeed(seed);
 }
 
 double JumpIntegrator::getStepSize() const {
@@ -206,13 +220,39 @@ void JumpIntegrator::initialize(ContextImpl& contextRef) {
         throw OpenMMException("This Integrator is already bound to a context");
     const System& system = contextRef.getSystem();
     graph.validate(system, model);
+    checkRelaxation();
+    checkForces(contextRef);
     CompoundIntegrator::initialize(contextRef);
     context = &contextRef;
     owner = &contextRef.getOwner();
     noiseSeed = (randomNumberSeed == 0 ? (unsigned int)osrngseed() : (unsigned int)randomNumberSeed);
+    noiseBranch = 0;
+    drawnJumps.clear();
     hasEnvironment = graph.getNumAtoms() + graph.getNumRidingAtoms() < system.getNumParticles();
     kernel = context->getPlatform().createKernel(JumpKernel::Name(), contextRef);
     jumpKernel().initialize(system, *this);
+}
+
+void JumpIntegrator::checkRelaxation() {
+    const optional<double> other = Thermostat(getRelaxationIntegrator()).getTemperature();
+    if (other && abs(*other - temperature) > 1e-6 * temperature)
+        throw OpenMMException("JumpIntegrator: the relaxation integrator has a temperature of " + formatNumber(*other) +
+                              " K, but the jumps one of " + formatNumber(temperature) + " K");
+    for (const string& name : CompoundIntegrator::getKernelNames()) {
+        require(name != "IntegrateVariableLangevinStep" && name != "IntegrateVariableVerletStep",
+                "the relaxation integrator has variable time steps, so a step of jump and relaxation would not have a "
+                "fixed size: use one with a fixed step size");
+        require(name != "IntegrateRPMDStep", "the relaxation integrator is an RPMDIntegrator, which keeps copies of "
+                                             "the positions of its own and would undo every jump");
+        require(name != JumpKernel::Name(), "the relaxation integrator is itself a JumpIntegrator");
+    }
+}
+
+void JumpIntegrator::checkForces(const ContextImpl& contextRef) const {
+    for (const ForceImpl* force : contextRef.getForceImpls())
+        for (const string& name : const_cast<ForceImpl*>(force)->getKernelNames())
+            require(name != "CalcDrudeForce", "the System has a DrudeForce, but a jump gives every particle the "
+                                              "velocities of the temperature and would heat the Drude oscillators");
 }
 
 void JumpIntegrator::cleanup() {
@@ -256,6 +296,7 @@ void JumpIntegrator::stepOnce() {
     context->setTime(startTime + getStepSize());
     context->setStepCount(startCount + 1);
     jumpNumber++;
+    drawnJumps[getNoiseKey()] = max(drawnJumps[getNoiseKey()], jumpNumber);
     statistics.addStep(record);
     lastJump = record;
 }
@@ -280,7 +321,7 @@ void JumpIntegrator::advance(JumpRecord& record) {
 
 unique_ptr<AcceptanceRule> JumpIntegrator::makeRule() const {
     if (acceptance == Metropolis)
-        return make_unique<MetropolisCriterion>(BOLTZ * temperature, noiseSeed, jumpNumber);
+        return make_unique<MetropolisCriterion>(BOLTZ * temperature, getNoiseKey(), jumpNumber);
     double maxIncrease = gate.maxEnergyIncrease;
     if (!gate.checkEnergy)
         maxIncrease = numeric_limits<double>::infinity();
@@ -308,7 +349,7 @@ bool JumpIntegrator::jump(JumpRecord& record) {
 RefusalCause JumpIntegrator::draw(JumpRecord& record) {
     {
         StageTimer timer(record, JumpStage::Network);
-        jumpKernel().propose(*context, noiseSeed, jumpNumber, record.attempts);
+        jumpKernel().propose(*context, getNoiseKey(), jumpNumber, record.attempts);
     }
     record.attempts++;
     RefusalCause cause;
@@ -356,7 +397,7 @@ bool JumpIntegrator::relax(JumpRecord& record) {
     const FrictionRaiser raiser(getRelaxationIntegrator(),
                                 record.accepted && !rule->isExact() ? relaxationFriction : 0);
     if (record.accepted) {
-        jumpKernel().drawVelocities(*context, temperature, getConstraintTolerance(), noiseSeed, jumpNumber);
+        jumpKernel().drawVelocities(*context, temperature, getConstraintTolerance(), getNoiseKey(), jumpNumber);
         stateChanged(State::Velocities);
     }
     getRelaxationIntegrator().step(relaxationSteps);
@@ -397,21 +438,31 @@ double JumpIntegrator::computeEnergy(JumpRecord& record) {
 }
 
 void JumpIntegrator::createCheckpoint(ostream& stream) const {
+    writeRaw(stream, CheckpointTag);
+    writeRaw(stream, jumpNumber);
+    writeRaw(stream, noiseSeed);
+    writeRaw(stream, noiseBranch);
     CompoundIntegrator::createCheckpoint(stream);
-    stream.write((const char*)&jumpNumber, sizeof(jumpNumber));
-    stream.write((const char*)&noiseSeed, sizeof(noiseSeed));
 }
 
 void JumpIntegrator::loadCheckpoint(istream& stream) {
+    const auto tag = readRaw<decltype(CheckpointTag)>(stream);
+    const auto jump = readRaw<decltype(jumpNumber)>(stream);
+    const auto seed = readRaw<decltype(noiseSeed)>(stream), branch = readRaw<decltype(noiseBranch)>(stream);
+    require(stream && tag == CheckpointTag,
+            "the checkpoint is cut off, or was made with another integrator or version");
     CompoundIntegrator::loadCheckpoint(stream);
-    stream.read((char*)&jumpNumber, sizeof(jumpNumber));
-    stream.read((char*)&noiseSeed, sizeof(noiseSeed));
+    require(bool(stream), "the checkpoint is cut off");
+    jumpNumber = jump;
+    noiseSeed = seed;
+    noiseBranch = branch;
 }
 
 void JumpIntegrator::serializeParameters(SerializationNode& node) const {
     CompoundIntegrator::serializeParameters(node);
     node.setLongProperty("jumpNumber", jumpNumber);
     node.setLongProperty("noiseSeed", noiseSeed);
+    node.setLongProperty("noiseBranch", noiseBranch);
     if (context != nullptr) {
         stringstream checkpoint(ios_base::in | ios_base::out | ios_base::binary);
         context->createCheckpoint(checkpoint);
@@ -420,17 +471,37 @@ void JumpIntegrator::serializeParameters(SerializationNode& node) const {
 }
 
 void JumpIntegrator::deserializeParameters(const SerializationNode& node) {
+    // OpenMM takes for granted that there is a child for each integrator.
+    require(node.hasProperty("jumpNumber") && node.hasProperty("noiseSeed") &&
+                (int)node.getChildren().size() == getNumIntegrators(),
+            "the State was saved with another integrator, so its integrator parameters cannot be used");
     CompoundIntegrator::deserializeParameters(node);
     jumpNumber = node.getLongProperty("jumpNumber");
     noiseSeed = (unsigned int)node.getLongProperty("noiseSeed");
-    if (context != nullptr && node.hasProperty("checkpoint"))
+    noiseBranch = (unsigned int)node.getLongProperty("noiseBranch", 0); // younger than version 1
+    const auto drawn = drawnJumps.find(getNoiseKey());
+    if (drawn != drawnJumps.end() && jumpNumber < drawn->second)
+        branchOff();
+    else if (context != nullptr && node.hasProperty("checkpoint"))
         resume(decodeBase64(node.getStringProperty("checkpoint")));
+}
+
+uint64_t JumpIntegrator::getNoiseKey() const {
+    return (uint64_t(noiseBranch) << 32) | noiseSeed;
+}
+
+/** Go on with noise that this Context has not used yet. */
+void JumpIntegrator::branchOff() {
+    do
+        noiseBranch++;
+    while (drawnJumps.count(getNoiseKey()) > 0);
+    drawnJumps[getNoiseKey()] = jumpNumber;
 }
 
 void JumpIntegrator::resume(const string& checkpoint) {
     const Snapshot given(*context);
     const long long jump = jumpNumber;
-    const unsigned int seed = noiseSeed;
+    const unsigned int seed = noiseSeed, branch = noiseBranch;
     try {
         stringstream stream(checkpoint, ios_base::in | ios_base::binary);
         context->loadCheckpoint(stream);
@@ -441,6 +512,7 @@ void JumpIntegrator::resume(const string& checkpoint) {
     }
     jumpNumber = jump;
     noiseSeed = seed;
+    noiseBranch = branch;
 }
 
 } // namespace JumpPlugin

@@ -4,7 +4,7 @@
 
 #include "Base64.h"
 #include "JumpIntegrator.h"
-#include "openmm/LangevinMiddleIntegrator.h"
+#include "internal/Thermostat.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/serialization/SerializationNode.h"
 
@@ -41,11 +41,11 @@ GateSettings deserializeGate(const SerializationNode& node) {
 
 /** Set the seed without touching that of the relaxation, which was read with the relaxation integrator. */
 void setSeedOfJumpsOnly(JumpIntegrator& integrator, int seed) {
-    auto* langevin = dynamic_cast<LangevinMiddleIntegrator*>(&integrator.getRelaxationIntegrator());
-    const int relaxationSeed = (langevin == nullptr ? 0 : langevin->getRandomNumberSeed());
+    Thermostat relaxation(integrator.getRelaxationIntegrator());
+    const optional<int> relaxationSeed = relaxation.getRandomNumberSeed();
     integrator.setRandomNumberSeed(seed);
-    if (langevin != nullptr)
-        langevin->setRandomNumberSeed(relaxationSeed);
+    if (relaxationSeed)
+        relaxation.setRandomNumberSeed(*relaxationSeed);
 }
 
 } // namespace

@@ -12,6 +12,7 @@
 #include "OpenMM.h"
 #include "PlatformTest.h"
 #include "WalkModel.h"
+#include "internal/Thermostat.h"
 #include "openmm/serialization/XmlSerializer.h"
 
 using namespace JumpPlugin;
@@ -370,6 +371,34 @@ TEST_F(JumpIntegratorTest, CheckpointContinuesExactly) {
     EXPECT_EQ(getPositions(other), expected);
 }
 
+TEST_F(JumpIntegratorTest, CheckpointsOfOthersAreRefused) {
+    Chain chain;
+    const JumpModel model = makeModel();
+    stringstream checkpoint(ios_base::in | ios_base::out | ios_base::binary);
+    {
+        VerletIntegrator verlet(0.001);
+        Context context(chain.system, verlet, getPlatform());
+        context.setPositions(chain.positions);
+        context.createCheckpoint(checkpoint);
+    }
+    auto integrator = makeIntegrator(chain, model);
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    integrator->step(2);
+    expectError([&] { context.loadCheckpoint(checkpoint); }, "another integrator");
+    EXPECT_EQ(integrator->getJumpNumber(), 2);
+    integrator->step(1);
+}
+
+TEST_F(JumpIntegratorTest, ARelaxationInUseIsRefused) {
+    Chain chain;
+    VerletIntegrator verlet(0.001);
+    Context context(chain.system, verlet, getPlatform());
+    expectError([&] { JumpIntegrator(makeModel(), chain.graph, 300.0, &verlet); }, "already in use");
+    context.setPositions(chain.positions);
+    verlet.step(1);
+}
+
 // With the random numbers of the relaxation, which OpenMM's own States leave out.
 TEST_F(JumpIntegratorTest, StateContinuesExactly) {
     Chain chain;
@@ -417,6 +446,64 @@ TEST_F(JumpIntegratorTest, AnEditedStateWins) {
     context.setState(parameters);
     expectNear(chain.positions, getPositions(context), getTolerance());
     integrator->step(1);
+}
+
+// Replica exchange samplers keep a State for each replica and run all in one Context: each must have noise of its own,
+// and go on with it.
+TEST_F(JumpIntegratorTest, ReplicasInOneContextAreIndependent) {
+    Chain chain;
+    auto integrator = makeIntegrator(chain, makeModel());
+    integrator->setRelaxationSteps(2);
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    const string start = saveState(context).str();
+    const auto run = [&](const string& xml) {
+        context.setState(*loadState(xml));
+        integrator->step(1);
+        return saveState(context).str();
+    };
+    const auto read = [&](const string& xml) { return loadState(xml)->getPositions(); };
+    const string first = run(start), second = run(start), third = run(start);
+    EXPECT_NE(read(first), read(second));
+    EXPECT_NE(read(first), read(third));
+    EXPECT_NE(read(second), read(third));
+    // Each goes on with its own noise, as it does in a Context of its own.
+    const string next = run(first);
+    run(second);
+    auto alone = makeIntegrator(chain, makeModel());
+    alone->setRelaxationSteps(2);
+    Context other(chain.system, *alone, getPlatform());
+    other.setState(*loadState(first));
+    alone->step(1);
+    EXPECT_EQ(read(next), getPositions(other));
+}
+
+TEST_F(JumpIntegratorTest, TemperatureReachesTheRelaxation) {
+    Chain chain(false);
+    const JumpModel model = makeModel();
+    for (Integrator* relaxation :
+         initializer_list<Integrator*>{new LangevinIntegrator(300, 1, 0.001), new BrownianIntegrator(300, 1, 0.001),
+                                       new NoseHooverIntegrator(300, 1, 0.001), new DPDIntegrator(300, 1, 1, 0.001),
+                                       new QTBIntegrator(300, 1, 0.001)}) {
+        JumpIntegrator integrator(model, chain.graph, 300, relaxation);
+        integrator.setTemperature(350);
+        EXPECT_EQ(Thermostat(*relaxation).getTemperature(), 350);
+        Thermostat(*relaxation).setTemperature(400);
+        expectError([&] { Context context(chain.system, integrator, getPlatform()); },
+                    "400 K, but the jumps one of 350");
+    }
+}
+
+TEST_F(JumpIntegratorTest, RefusesWhatCannotRelax) {
+    Chain chain;
+    const JumpModel model = makeModel();
+    const auto expectRefusal = [&](Integrator* relaxation, const string& words) {
+        JumpIntegrator integrator(model, chain.graph, 300, relaxation);
+        expectError([&] { Context context(chain.system, integrator, getPlatform()); }, words);
+    };
+    expectRefusal(new VariableVerletIntegrator(0.001), "variable time steps");
+    expectRefusal(new VariableLangevinIntegrator(300, 1, 0.001), "variable time steps");
+    expectRefusal(new JumpIntegrator(model, chain.graph, 300, 1, 0.001), "itself a JumpIntegrator");
 }
 
 // What another platform or a damaged file has written is no obstacle: then the random numbers begin anew.

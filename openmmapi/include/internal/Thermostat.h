@@ -1,0 +1,46 @@
+#ifndef OPENMMJUMP_THERMOSTAT_H_
+#define OPENMMJUMP_THERMOSTAT_H_
+
+#include <optional>
+
+#include "openmm/Integrator.h"
+#include "windowsExportJump.h"
+
+namespace JumpPlugin {
+
+/**
+ * What the stochastic Integrators of OpenMM have in common without a common class: temperature, friction and seed. An
+ * Integrator without them is left alone.
+ */
+class OPENMM_EXPORT_JUMP Thermostat {
+public:
+    explicit Thermostat(OpenMM::Integrator& integrator) : integrator(integrator) {}
+    /** In K; empty if the Integrator has none. Of a NoseHooverIntegrator that of its first chain. */
+    std::optional<double> getTemperature() const;
+    /** Set the temperature, in K; that of all chains of a NoseHooverIntegrator. */
+    void setTemperature(double temperature);
+    /** Seed of the random numbers; empty if the Integrator has none. */
+    std::optional<int> getRandomNumberSeed() const;
+    /** Set the seed of the random numbers. */
+    void setRandomNumberSeed(int seed);
+
+private:
+    OpenMM::Integrator& integrator;
+};
+
+/** Raises the friction of a LangevinMiddleIntegrator for the time of its life. */
+class FrictionRaiser {
+public:
+    /** @param least  in 1/ps */
+    FrictionRaiser(OpenMM::Integrator& integrator, double least);
+    ~FrictionRaiser();
+    FrictionRaiser(const FrictionRaiser&) = delete;
+
+private:
+    OpenMM::Integrator& integrator;
+    double friction; // before, 1/ps
+};
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_THERMOSTAT_H_

@@ -1,0 +1,77 @@
+#include "internal/Thermostat.h"
+
+#include "openmm/BrownianIntegrator.h"
+#include "openmm/CustomIntegrator.h"
+#include "openmm/DPDIntegrator.h"
+#include "openmm/LangevinMiddleIntegrator.h"
+#include "openmm/NoseHooverIntegrator.h"
+#include "openmm/QTBIntegrator.h"
+
+using namespace OpenMM;
+
+namespace JumpPlugin {
+
+namespace {
+
+/** Call a function with the Integrator in its own class, if it is one of these; false if not. */
+template <class... Classes, class Action>
+bool visit(Integrator& integrator, const Action& action) {
+    const auto attempt = [&](auto* found) {
+        if (found != nullptr)
+            action(*found);
+        return found != nullptr;
+    };
+    return (attempt(dynamic_cast<Classes*>(&integrator)) || ...);
+}
+
+template <class Action>
+bool visitThermostat(Integrator& integrator, const Action& action) {
+    return visit<LangevinMiddleIntegrator, BrownianIntegrator, DPDIntegrator, QTBIntegrator>(integrator, action);
+}
+
+template <class Action>
+bool visitSeeded(Integrator& integrator, const Action& action) {
+    return visitThermostat(integrator, action) || visit<CustomIntegrator>(integrator, action);
+}
+
+} // namespace
+
+std::optional<double> Thermostat::getTemperature() const {
+    std::optional<double> temperature;
+    if (visitThermostat(integrator, [&](auto& found) { temperature = found.getTemperature(); }))
+        return temperature;
+    if (auto* chains = dynamic_cast<NoseHooverIntegrator*>(&integrator); chains && chains->getNumThermostats() > 0)
+        return chains->getTemperature(0);
+    return temperature;
+}
+
+void Thermostat::setTemperature(double temperature) {
+    visitThermostat(integrator, [&](auto& found) { found.setTemperature(temperature); });
+    if (auto* chains = dynamic_cast<NoseHooverIntegrator*>(&integrator))
+        for (int i = 0; i < chains->getNumThermostats(); i++)
+            chains->setTemperature(temperature, i);
+}
+
+std::optional<int> Thermostat::getRandomNumberSeed() const {
+    std::optional<int> seed;
+    visitSeeded(integrator, [&](auto& found) { seed = found.getRandomNumberSeed(); });
+    return seed;
+}
+
+void Thermostat::setRandomNumberSeed(int seed) {
+    visitSeeded(integrator, [&](auto& found) { found.setRandomNumberSeed(seed); });
+}
+
+FrictionRaiser::FrictionRaiser(Integrator& integrator, double least) : integrator(integrator), friction(0) {
+    visit<LangevinMiddleIntegrator>(integrator, [&](auto& langevin) {
+        friction = langevin.getFriction();
+        if (friction < least)
+            langevin.setFriction(least);
+    });
+}
+
+FrictionRaiser::~FrictionRaiser() {
+    visit<LangevinMiddleIntegrator>(integrator, [&](auto& langevin) { langevin.setFriction(friction); });
+}
+
+} // namespace JumpPlugin
