@@ -43,6 +43,12 @@ static int isNumpyAvailable() {
     return available;
 }
 
+/* Where no overload fits SWIG lists all prototypes; the first line says what is wrong. */
+static void raiseFirstLine(const std::string& message) {
+    PyErr_SetString(PyExc_TypeError, message.substr(0, message.find('\n')).c_str());
+}
+#define SWIG_Python_RaiseOrModifyTypeError raiseFirstLine
+
 static void setOpenMMException(const std::exception& error) {
     PyObject* module = PyImport_AddModule("openmm");
     PyObject* type = PyObject_GetAttrString(module, "OpenMMException");
@@ -56,13 +62,19 @@ import openmm as _openmm
 from openmm import unit as _unit
 
 
+def _show(value):
+    """What was given, on one line and not too long, for a message."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 200 else text[:200] + "..."
+
+
 def _checkNumber(value, unit, name):
     """Raise TypeError unless a value is a plain number or a Quantity of a fitting dimension."""
     if isinstance(value, _unit.Quantity):
         if not value.unit.is_compatible(unit):
             raise TypeError(f"the {name} must be in {unit} or a compatible unit, not in {value.unit}")
     elif not hasattr(value, "__float__"):
-        raise TypeError(f"the {name} must be a number or a Quantity, not {value!r}")
+        raise TypeError(f"the {name} must be a number or a Quantity, not {_show(value)}")
 %}
 
 /* Errors become openmm.OpenMMException, as in OpenMM itself. */
@@ -296,13 +308,13 @@ def _checkConstructor(args):
         )
     for value, kind, name in ((args[0], JumpModel, "model"), (args[1], MolecularGraph, "graph")):
         if not isinstance(value, kind):
-            raise TypeError(f"the {name} must be a {kind.__name__}, not {value!r}")
+            raise TypeError(f"the {name} must be a {kind.__name__}, not {_show(value)}")
     _checkNumber(args[2], _unit.kelvin, "temperature")
     if len(args) == 5:
         _checkNumber(args[3], _unit.picosecond**-1, "friction")
         _checkNumber(args[4], _unit.picosecond, "step size")
     elif not isinstance(args[3], _openmm.Integrator):
-        raise TypeError(f"the relaxation must be an openmm.Integrator, not {args[3]!r}")
+        raise TypeError(f"the relaxation must be an openmm.Integrator, not {_show(args[3])}")
     elif not args[3].thisown:
         raise ValueError("the relaxation integrator is already owned by another object")
 %}

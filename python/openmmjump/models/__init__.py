@@ -33,7 +33,7 @@ def resolve(name: str | os.PathLike[str]) -> Path:
     """
     if isinstance(name, str) and name in available():
         return path(name)
-    file = Path(name).expanduser()
+    file = Path(os.path.expanduser(name))  # unlike Path.expanduser(), no error for an unknown user
     if file.is_file():
         return file
     shipped = ", ".join(repr(model) for model in available()) or "none"
