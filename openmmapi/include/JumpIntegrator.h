@@ -1,6 +1,7 @@
 #ifndef OPENMMJUMP_JUMPINTEGRATOR_H_
 #define OPENMMJUMP_JUMPINTEGRATOR_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "JumpModel.h"
 #include "JumpStatistics.h"
 #include "MolecularGraph.h"
+#include "ProposalFilter.h"
 #include "internal/windowsExportJump.h"
 #include "openmm/CompoundIntegrator.h"
 #include "openmm/Kernel.h"
@@ -131,6 +133,16 @@ public:
      * energy at once.
      */
     void setGateSettings(const GateSettings& settings);
+    /** The caller's own test of proposals, null if there is none. */
+    const std::shared_ptr<ProposalFilter>& getProposalFilter() const { return filter; }
+    /**
+     * Set a test of the caller's own, which is asked about each proposal that passed all others. Takes effect at once.
+     * It is code, not data, so it is not saved: a copy, an integrator read from XML or a checkpoint has none of its own
+     * accord.
+     *
+     * @param filter  the test; null for none
+     */
+    void setProposalFilter(std::shared_ptr<ProposalFilter> filter);
     /** Times 0 = t_0 < ... < t_n = 1 of the sampler's steps; the model's own unless setTimeGrid() was called. */
     const std::vector<double>& getTimeGrid() const;
     /**
@@ -208,6 +220,7 @@ private:
     bool jump(JumpRecord& record);
     RefusalCause draw(JumpRecord& record);
     RefusalCause testEnergy(double energy, const JumpRecord& record) const;
+    RefusalCause askFilter();
     bool repair(JumpRecord& record);
     bool relax(JumpRecord& record);
     RefusalCause refuse(JumpRecord& record, RefusalCause cause);
@@ -223,6 +236,7 @@ private:
     RepairPolicy repairPolicy;
     bool doublePrecision, cudaGraphs;
     GateSettings gate;
+    std::shared_ptr<ProposalFilter> filter;
     std::vector<double> timeGrid;
     // State of the running simulation.
     OpenMM::Kernel kernel;

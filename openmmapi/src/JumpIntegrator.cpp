@@ -136,8 +136,13 @@ void JumpIntegrator::setGateSettings(const GateSettings& settings) {
     require(settings.minBondRatio >= 0 && settings.maxBondRatio > settings.minBondRatio,
             "the bond ratios of the gate must satisfy 0 <= minBondRatio < maxBondRatio");
     require(settings.clashRatio >= 0, "the clash ratio of the gate cannot be negative");
+    require(settings.maxConstraintError > 0, "the constraint error of the gate must be above 0");
     require(settings.maxEnergyIncrease >= 0, "the energy increase of the gate cannot be negative");
     gate = settings;
+}
+
+void JumpIntegrator::setProposalFilter(shared_ptr<ProposalFilter> proposalFilter) {
+    filter = std::move(proposalFilter);
 }
 
 const vector<double>& JumpIntegrator::getTimeGrid() const {
@@ -287,15 +292,20 @@ RefusalCause JumpIntegrator::draw(JumpRecord& record) {
     {
         StageTimer timer(record, JumpStage::Placement);
         cause = jumpKernel().place(*context);
-        if (cause == RefusalCause::None)
+        if (cause == RefusalCause::None) {
             applyProposal();
+            cause = jumpKernel().checkConstraints(*context);
+        }
     }
     if (cause != RefusalCause::None)
         return refuse(record, cause);
     if (repairPolicy == Always)
         return repair(record) ? RefusalCause::None : record.refusal;
     record.energyProposal = record.energyRepaired = computeEnergy(record);
-    return refuse(record, testEnergy(record.energyProposal, record));
+    cause = testEnergy(record.energyProposal, record);
+    if (cause == RefusalCause::None)
+        cause = askFilter();
+    return refuse(record, cause);
 }
 
 RefusalCause JumpIntegrator::testEnergy(double energy, const JumpRecord& record) const {
@@ -306,6 +316,11 @@ RefusalCause JumpIntegrator::testEnergy(double energy, const JumpRecord& record)
     return RefusalCause::None;
 }
 
+RefusalCause JumpIntegrator::askFilter() {
+    const shared_ptr<ProposalFilter> asked = filter; // which may set another one meanwhile
+    return asked == nullptr || asked->accept(*owner) ? RefusalCause::None : RefusalCause::Veto;
+}
+
 bool JumpIntegrator::repair(JumpRecord& record) {
     RefusalCause cause;
     {
@@ -313,10 +328,14 @@ bool JumpIntegrator::repair(JumpRecord& record) {
         applyProposal();
         LocalEnergyMinimizer::minimize(*owner, repairTolerance, repairIterations);
         cause = jumpKernel().checkGeometry(*context);
+        if (cause == RefusalCause::None)
+            cause = jumpKernel().checkConstraints(*context);
     }
     record.energyRepaired = computeEnergy(record);
     if (cause == RefusalCause::None)
         cause = testEnergy(record.energyRepaired, record);
+    if (cause == RefusalCause::None)
+        cause = askFilter();
     record.repaired = (cause == RefusalCause::None);
     refuse(record, cause);
     return record.repaired;
