@@ -43,7 +43,32 @@ inline Positions loadPositions(const std::string& file) {
     return positions;
 }
 
-/** The graph of a System of loadSystem(): every tetrahedral carbon with three heavy neighbours is a stereocentre. */
+/** Add the amide bonds, C(=O)-N, whose nitrogen has another neighbour, as stereo bonds. */
+inline void addAmides(MolecularGraph& graph) {
+    const auto element = [&](int atom) { return graph.getAtom(atom).atomicNumber; };
+    for (int i = 0; i < graph.getNumBonds(); i++) {
+        auto [carbon, nitrogen] = std::minmax(graph.getBond(i).atom1, graph.getBond(i).atom2);
+        if (element(carbon) != 6 || element(nitrogen) != 7)
+            continue;
+        int before = -1, after = -1;
+        bool carbonyl = false;
+        for (int atom : graph.getNeighbors(carbon)) {
+            carbonyl |= element(atom) == 8;
+            if (element(atom) == 6)
+                before = atom;
+        }
+        for (int atom : graph.getNeighbors(nitrogen))
+            if (atom != carbon && after == -1)
+                after = atom;
+        if (carbonyl && before != -1 && after != -1)
+            graph.addStereoBond(before, carbon, nitrogen, after);
+    }
+}
+
+/**
+ * The graph of a System of loadSystem(): every tetrahedral carbon with three heavy neighbours is a stereocentre, every
+ * peptide bond a stereo bond.
+ */
 inline MolecularGraph makeGraph(const OpenMM::System& system) {
     const std::map<int, int> elements = {{12, 6}, {14, 7}, {16, 8}, {32, 16}}; // rounded mass -> atomic number
     MolecularGraph graph;
@@ -74,6 +99,7 @@ inline MolecularGraph makeGraph(const OpenMM::System& system) {
         if (graph.getAtom(i).atomicNumber == 6 && near.size() == 3 && hydrogens[i] == 1)
             graph.addStereocenter(i, near[0], near[1], near[2]);
     }
+    addAmides(graph);
     return graph;
 }
 

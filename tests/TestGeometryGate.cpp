@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "Molecules.h"
+#include "internal/ConstraintGate.h"
 #include "openmm/Context.h"
 #include "openmm/LangevinMiddleIntegrator.h"
 #include "openmm/OpenMMException.h"
@@ -80,7 +81,7 @@ TEST_F(GeometryGateTest, RefusesBrokenBonds) {
 TEST_F(GeometryGateTest, RefusesClashes) {
     moved[9] = moved[0] + Vec3(0.1, 0.1, 0); // a methyl group on the other one
     GateSettings settings;
-    settings.checkBonds = false;
+    settings.checkBonds = settings.checkStereoBonds = false; // which it breaks as well
     EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RefusalCause::Clash);
     EXPECT_EQ(gate.findClash(moved), std::make_pair(0, 9));
     settings.checkClashes = false;
@@ -112,6 +113,97 @@ TEST_F(GeometryGateTest, RefusesInvertedAndFlatStereocentres) {
     for (Vec3& x : moved)
         x[0] = -x[0];
     EXPECT_EQ(gate.check(moved, atoms), RefusalCause::InvertedStereocenter);
+}
+
+/** Turn the atoms from one on about the line through two of them. */
+Positions turn(Positions x, int axis1, int axis2, double angle) {
+    const Motion motion = {x[axis2] - x[axis1], Vec3(), angle};
+    for (size_t i = axis2 + 1; i < x.size(); i++)
+        x[i] = x[axis2] + motion.rotate(x[i] - x[axis2]);
+    return x;
+}
+
+constexpr double Degree = M_PI / 180;
+
+// The bond N-C of NME beside the carbonyl of ALA: turning its methyl about C-N makes omega any angle.
+TEST_F(GeometryGateTest, RefusesPeptideBondsThatFlip) {
+    ASSERT_EQ(graph.getNumStereoBonds(), 2);
+    EXPECT_EQ(graph.getStereoBond(1).atoms, (std::array<int, 4>{4, 6, 8, 9}));
+    GateSettings settings;
+    settings.checkClashes = false; // with the carbonyl, at the end of the turn
+    settings.checkStereoBonds = false;
+    const GeometryGate open(graph, settings);
+    settings.checkStereoBonds = true;
+    const GeometryGate tested(graph, settings);
+    Positions trans = atoms, cis;
+    // Omega is a few degrees off 180 at the start, so 90 is looked for.
+    double toBarrier = 0;
+    while (tested.findFlippedStereoBond(turn(trans, 6, 8, toBarrier * Degree), trans) == -1 && toBarrier < 180)
+        toBarrier += 0.01;
+    EXPECT_NEAR(toBarrier, 90, 30);
+    moved = turn(trans, 6, 8, (toBarrier + 0.1) * Degree);
+    cis = turn(trans, 6, 8, (toBarrier + 90) * Degree);
+    EXPECT_EQ(tested.findFlippedStereoBond(moved, trans), 1);
+    for (const Positions& flipped : {moved, cis}) {
+        EXPECT_EQ(tested.check(flipped, trans), RefusalCause::CisTransFlip);
+        EXPECT_EQ(tested.check(trans, flipped), RefusalCause::CisTransFlip); // and back
+        EXPECT_EQ(open.check(flipped, trans), RefusalCause::None);
+        EXPECT_EQ(tested.check(flipped, flipped), RefusalCause::None); // cis stays cis
+    }
+    EXPECT_EQ(tested.check(moved, cis), RefusalCause::None);
+    EXPECT_EQ(tested.check(turn(trans, 6, 8, (toBarrier - 0.1) * Degree), trans), RefusalCause::None);
+    EXPECT_EQ(tested.check(Random(2).motion()(trans), trans), RefusalCause::None);
+}
+
+TEST(GeometryGate, AtomsOnALineHaveNoTorsion) {
+    MolecularGraph graph;
+    for (int i = 0; i < 4; i++)
+        graph.addAtom(i, 6);
+    for (int i = 1; i < 4; i++)
+        graph.addBond(i - 1, i);
+    graph.addStereoBond(0, 1, 2, 3);
+    const GeometryGate gate(graph);
+    const Positions trans = {Vec3(-0.07, 0.13, 0), Vec3(), Vec3(0.15, 0, 0), Vec3(0.22, -0.13, 0)};
+    Positions x = trans;
+    x[3][1] = 0.13; // cis
+    EXPECT_EQ(gate.findFlippedStereoBond(x, trans), 0);
+    x[3][1] = 0.13 * std::cos(89.9 * Degree), x[3][2] = 0.13; // just cis
+    EXPECT_EQ(gate.findFlippedStereoBond(x, trans), 0);
+    for (double offset : {0.0, 5e-4, -5e-4}) { // b, c and d on a line within 0.6 degrees
+        x = trans;
+        x[3] = Vec3(0.3, offset, 0);
+        EXPECT_EQ(gate.findFlippedStereoBond(x, trans), -1) << offset;
+        EXPECT_EQ(gate.findFlippedStereoBond(trans, x), -1) << offset;
+    }
+    for (int atom : {0, 2, 3}) { // two atoms in one place
+        x = trans;
+        x[atom] = x[atom == 0 ? 1 : atom - 1];
+        EXPECT_EQ(gate.findFlippedStereoBond(x, trans), -1) << atom;
+    }
+}
+
+TEST(ConstraintGate, TestsRelativeErrors) {
+    OpenMM::System system;
+    for (double mass : {12.0, 1.0, 0.0, 0.0})
+        system.addParticle(mass);
+    system.addConstraint(0, 1, 0.1);
+    system.addConstraint(2, 3, 0.1); // both are held fixed: OpenMM takes no notice
+    GateSettings settings;
+    const JumpPlugin::ConstraintGate gate(system, settings);
+    ASSERT_EQ(gate.getConstraints().size(), 1);
+    const auto test = [](const JumpPlugin::ConstraintGate& tested, double length) {
+        return tested.findBrokenConstraint({Vec3(1, 2, 3), Vec3(1, 2, 3 + length), Vec3(), Vec3()});
+    };
+    for (double error : {0.0, 9e-4, -9e-4})
+        EXPECT_EQ(test(gate, 0.1 * (1 + error)), -1) << error;
+    for (double error : {1.1e-3, -1.1e-3, -1.0, 1e300, NaN})
+        EXPECT_EQ(test(gate, 0.1 * (1 + error)), 0) << error;
+    settings.maxConstraintError = 2; // as long as they like, at most
+    EXPECT_EQ(test(JumpPlugin::ConstraintGate(system, settings), 0), -1);
+    EXPECT_EQ(test(JumpPlugin::ConstraintGate(system, settings), 0.29), -1);
+    EXPECT_EQ(test(JumpPlugin::ConstraintGate(system, settings), 0.31), 0);
+    settings.checkConstraints = false;
+    EXPECT_EQ(test(JumpPlugin::ConstraintGate(system, settings), NaN), -1);
 }
 
 TEST_F(GeometryGateTest, RefusesWrongLengths) {

@@ -22,6 +22,8 @@ MolecularGraph makeGraph() {
     for (int i = 1; i < 5; i++)
         graph.addBond(0, i, i % 3);
     graph.addStereocenter(0, 1, 2, 3);
+    graph.addBond(2, 3);
+    graph.addStereoBond(1, 0, 2, 3);
     graph.addRidingAtom(1, 0, 1, 2, MolecularGraph::Bisector);
     graph.addRidingAtom(3, 1, 0, 2, MolecularGraph::Axis);
     graph.addRidingAtom(5, 2, 0, -1, MolecularGraph::Direction);
@@ -67,7 +69,36 @@ TEST(JumpSerialization, Graph) {
     EXPECT_TRUE(copy->getAtom(3).ligand);
     EXPECT_EQ(copy->getBond(1).order, 2);
     EXPECT_EQ(copy->getStereocenter(0).atoms[3], 3);
+    EXPECT_EQ(copy->getStereoBond(0).atoms, graph.getStereoBond(0).atoms);
     EXPECT_EQ(copy->getRidingAtom(1).frame, MolecularGraph::Axis);
+}
+
+/** Cut out what is between two texts, the first included. */
+string cut(string xml, const string& from, const string& to) {
+    const size_t first = xml.find(from), last = xml.find(to, first);
+    EXPECT_NE(last, string::npos) << from;
+    return xml.erase(first, last - first);
+}
+
+TEST(JumpSerialization, OlderFilesHaveNoStereoBondsAndFewerSettings) {
+    JumpIntegrator integrator(JumpModel::fromBytes(WalkModel().getBytes()), makeGraph(), 300.0, 1.0, 0.002);
+    GateSettings gate;
+    gate.checkStereoBonds = gate.checkConstraints = gate.checkBonds = false;
+    gate.maxConstraintError = 0.5;
+    integrator.setGateSettings(gate);
+    string xml = cut(toXml<Integrator>(integrator), "<StereoBonds>", "<RidingAtoms>");
+    for (const string name : {"checkStereoBonds", "checkConstraints", "maxConstraintError"}) {
+        const size_t end = xml.find('"', xml.find(name + "=\"") + name.size() + 2);
+        xml = cut(xml, name + "=\"", xml.substr(end + 1, 20));
+    }
+    const unique_ptr<Integrator> read = fromXml<Integrator>(xml);
+    const auto& copy = dynamic_cast<const JumpIntegrator&>(*read);
+    EXPECT_EQ(copy.getMolecularGraph().getNumStereoBonds(), 0);
+    EXPECT_EQ(copy.getMolecularGraph().getNumStereocenters(), 1);
+    EXPECT_TRUE(copy.getGateSettings().checkStereoBonds);
+    EXPECT_TRUE(copy.getGateSettings().checkConstraints);
+    EXPECT_FALSE(copy.getGateSettings().checkBonds);
+    EXPECT_EQ(copy.getGateSettings().maxConstraintError, 1e-3);
 }
 
 TEST(JumpSerialization, IntegratorWithAllSettings) {
@@ -88,7 +119,8 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     integrator.setConstraintTolerance(1e-7);
     integrator.setIntegrationForceGroups(5);
     GateSettings gate;
-    gate.checkClashes = gate.checkEnergy = false;
+    gate.checkClashes = gate.checkStereoBonds = gate.checkConstraints = gate.checkEnergy = false;
+    gate.maxConstraintError = 0.25;
     gate.maxBondRatio = 1.5;
     gate.maxEnergyIncrease = 12.5;
     integrator.setGateSettings(gate);
@@ -116,6 +148,9 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     EXPECT_EQ(copy.getIntegrationForceGroups(), 5);
     EXPECT_FALSE(copy.getGateSettings().checkClashes);
     EXPECT_TRUE(copy.getGateSettings().checkBonds);
+    EXPECT_FALSE(copy.getGateSettings().checkStereoBonds);
+    EXPECT_FALSE(copy.getGateSettings().checkConstraints);
+    EXPECT_EQ(copy.getGateSettings().maxConstraintError, 0.25);
     EXPECT_EQ(copy.getGateSettings().maxEnergyIncrease, 12.5);
     EXPECT_EQ(copy.getModel().getBytes(), model.getBytes());
 }

@@ -75,11 +75,16 @@ TEST(MolecularGraph, KeepsWhatIsAdded) {
     EXPECT_EQ(graph.getNeighbors(0), std::vector<int>{1});
     EXPECT_EQ(graph.addStereocenter(0, 3, 2, 1), 0);
     EXPECT_EQ(graph.getStereocenter(0).atoms, (std::array<int, 4>{0, 3, 2, 1}));
+    graph.addBond(1, 2);
+    graph.addBond(2, 3);
+    EXPECT_EQ(graph.addStereoBond(0, 1, 2, 3), 0);
+    EXPECT_EQ(graph.getStereoBond(0).atoms, (std::array<int, 4>{0, 1, 2, 3}));
     EXPECT_EQ(graph.addRidingAtom(0, 1, 0, 2, MolecularGraph::Bisector), 0);
     EXPECT_EQ(graph.getRidingAtom(0).reference2, 2);
     EXPECT_EQ(graph.getNumAtoms(), 4);
-    EXPECT_EQ(graph.getNumBonds(), 1);
+    EXPECT_EQ(graph.getNumBonds(), 3);
     EXPECT_EQ(graph.getNumStereocenters(), 1);
+    EXPECT_EQ(graph.getNumStereoBonds(), 1);
     EXPECT_EQ(graph.getNumRidingAtoms(), 1);
 }
 
@@ -95,7 +100,7 @@ TEST(MolecularGraph, RefusesWrongAtoms) {
     EXPECT_EQ(graph.getNumAtoms(), 2);
 }
 
-TEST(MolecularGraph, RefusesWrongBondsAndStereocenters) {
+TEST(MolecularGraph, RefusesWrongBondsAndHandedness) {
     MolecularGraph graph = makeChain(4);
     expectFault([&] { graph.addBond(1, 0); }, "between model atoms 1 and 0 was added before");
     expectFault([&] { graph.addBond(2, 2); }, "bonded to itself");
@@ -104,6 +109,12 @@ TEST(MolecularGraph, RefusesWrongBondsAndStereocenters) {
     expectFault([&] { graph.addBond(0, 2, 4); }, "bond order 4");
     expectFault([&] { graph.addStereocenter(0, 1, 2, 1); }, "model atom 1 occurs twice");
     expectFault([&] { graph.addStereocenter(0, 1, 2, 9); }, "model atom 9");
+    expectFault([&] { graph.addStereoBond(0, 1, 2, 1); }, "model atom 1 occurs twice in a stereo bond");
+    expectFault([&] { graph.addStereoBond(0, 1, 2, 4); }, "a stereo bond refers to model atom 4");
+    expectFault([&] { graph.addStereoBond(0, 2, 1, 3); }, "model atoms 0 and 2 of a stereo bond are not bonded");
+    expectFault([&] { graph.addStereoBond(0, 1, 3, 2); }, "model atoms 1 and 3 of a stereo bond are not bonded");
+    expectFault([&] { graph.addStereoBond(1, 2, 3, 0); }, "model atoms 3 and 0 of a stereo bond are not bonded");
+    expectFault([&] { graph.getStereoBond(0); }, "no stereo bond 0");
     expectFault([&] { graph.getAtom(4); }, "no model atom 4");
     expectFault([&] { graph.getBond(-1); }, "no bond -1");
     EXPECT_EQ(graph.getNumBonds(), 3);
@@ -224,6 +235,7 @@ TEST(MolecularGraph, AcceptsForceFieldSystems) {
         MolecularGraph graph = makeGraph(*system);
         graph.validate(*system);
         EXPECT_EQ(graph.getNumAtoms() + graph.getNumRidingAtoms(), system->getNumParticles());
+        EXPECT_EQ(graph.getNumStereoBonds(), name == "chignolin" ? 9 : 2); // the peptide bonds
         for (int molecule : graph.getMolecules())
             EXPECT_EQ(molecule, 0);
     }

@@ -49,7 +49,14 @@ static void raiseFirstLine(const std::string& message) {
 }
 #define SWIG_Python_RaiseOrModifyTypeError raiseFirstLine
 
-static void setOpenMMException(const std::exception& error) {
+#include "ProposalCallback.h"
+
+/* An exception that a Python callable raised leaves as it came. */
+static void setPythonException(const std::exception& error) {
+    if (auto* own = dynamic_cast<const PythonError*>(&error)) {
+        own->restore();
+        return;
+    }
     PyObject* module = PyImport_AddModule("openmm");
     PyObject* type = PyObject_GetAttrString(module, "OpenMMException");
     PyErr_SetString(type, error.what());
@@ -82,7 +89,7 @@ def _checkNumber(value, unit, name):
     try {
         $action
     } catch (std::exception& error) {
-        setOpenMMException(error);
+        setPythonException(error);
         SWIG_fail;
     }
 }
@@ -95,7 +102,7 @@ def _checkNumber(value, unit, name):
         PyEval_RestoreThread(state);
     } catch (std::exception& error) {
         PyEval_RestoreThread(state);
-        setOpenMMException(error);
+        setPythonException(error);
         SWIG_fail;
     }
 }
@@ -238,9 +245,11 @@ def _restoreModel(data, name):
 COPIED(JumpPlugin::MolecularGraph::Atom)
 COPIED(JumpPlugin::MolecularGraph::Bond)
 COPIED(JumpPlugin::MolecularGraph::Stereocenter)
+COPIED(JumpPlugin::MolecularGraph::StereoBond)
 COPIED(JumpPlugin::MolecularGraph::RidingAtom)
-%ignore JumpPlugin::MolecularGraph::Stereocenter::atoms;
-%extend JumpPlugin::MolecularGraph::Stereocenter {
+%define FOUR_ATOMS(TYPE)
+%ignore TYPE::atoms;
+%extend TYPE {
     std::vector<int> getAtoms() const { return {$self->atoms.begin(), $self->atoms.end()}; }
     %pythoncode %{
     @property
@@ -249,6 +258,9 @@ COPIED(JumpPlugin::MolecularGraph::RidingAtom)
         return self.getAtoms()
     %}
 }
+%enddef
+FOUR_ATOMS(JumpPlugin::MolecularGraph::Stereocenter)
+FOUR_ATOMS(JumpPlugin::MolecularGraph::StereoBond)
 %extend JumpPlugin::MolecularGraph {
     static JumpPlugin::MolecularGraph* _deserialize(const std::string& xml) {
         std::stringstream stream(xml);
@@ -352,7 +364,42 @@ COPIED(JumpPlugin::MolecularGraph)
     static bool isinstance(OpenMM::Integrator& integrator) {
         return dynamic_cast<JumpPlugin::JumpIntegrator*>(&integrator) != nullptr;
     }
+    void _setProposalFilter(PyObject* callable) {
+        $self->setProposalFilter(callable == Py_None ? nullptr : std::make_shared<PythonFilter>(callable));
+    }
+    PyObject* _getProposalFilter() const {
+        auto* filter = dynamic_cast<const PythonFilter*>($self->getProposalFilter().get());
+        return Py_NewRef(filter == nullptr ? Py_None : filter->getCallable());
+    }
     %pythoncode %{
+    def setProposalFilter(self, filter):
+        """Set a test of your own, which may veto proposals that passed all others.
+
+        It takes effect at once. It is not saved: copies, pickles, XML and checkpoints do not hold it. An integrator
+        keeps its filter alive, so a filter that refers to its integrator is only freed after setProposalFilter(None).
+
+        Parameters
+        ----------
+        filter : callable or None
+            called as filter(context) with an openmm.Context, which is valid during the call only. Its positions are the
+            proposal, after its repair if there was one; velocities and time are those before the jump. It may be asked
+            for any State, but must not be changed, and its integrator must not be stepped. If what the filter returns
+            is false, the proposal is refused ("veto") and drawn again. An exception leaves step() as it is, with the
+            state as it was before the step. None removes the filter.
+
+        Raises
+        ------
+        TypeError
+            if the filter is neither callable nor None
+        """
+        if filter is not None and not callable(filter):
+            raise TypeError(f"the proposal filter must be callable or None, not {filter!r}")
+        self._setProposalFilter(filter)
+
+    def getProposalFilter(self):
+        """The callable that setProposalFilter() was given, or None."""
+        return self._getProposalFilter()
+
     @staticmethod
     def cast(integrator):
         """The JumpIntegrator behind an Integrator, for instance one that openmm.XmlSerializer returned.
@@ -394,6 +441,8 @@ COPIED(JumpPlugin::MolecularGraph)
     %}
 }
 %ignore JumpPlugin::JumpIntegrator::getRelaxationIntegrator;
+%ignore JumpPlugin::JumpIntegrator::setProposalFilter;
+%ignore JumpPlugin::JumpIntegrator::getProposalFilter;
 %include "JumpIntegrator.h"
 %pythoncode %{
 def _restoreIntegrator(xml):

@@ -6,17 +6,25 @@
 namespace JumpPlugin {
 
 /**
- * The tests a proposal must pass before it is relaxed, with their thresholds. Each can be switched off. That all
- * coordinates and the energy are finite is always tested.
+ * The tests a proposal must pass before it is relaxed, with their thresholds. Each can be switched off by itself. That
+ * all coordinates and the energy are finite is always tested: from NaN no dynamics comes back, so a Context that took
+ * such a proposal would be lost.
  */
 struct OPENMM_EXPORT_JUMP GateSettings {
     bool checkBonds = true;         ///< refuse broken bonds
     bool checkClashes = true;       ///< refuse clashes between model atoms
     bool checkStereocenters = true; ///< refuse inverted stereocentres
+    bool checkStereoBonds = true;   ///< refuse bonds that do not rotate going from cis to trans or back
+    bool checkConstraints = true;   ///< refuse constraints that are not satisfied
     bool checkEnergy = true;        ///< refuse a large rise of the potential energy
     double minBondRatio = 0.75;     ///< shortest bond accepted, relative to the sum of the covalent radii
     double maxBondRatio = 1.35;     ///< longest bond accepted, relative to the sum of the covalent radii
     double clashRatio = 0.6;        ///< closest approach accepted, relative to the sum of the van der Waals radii
+    /**
+     * Largest relative error of a constraint's length accepted, above 0. It should be well above the tolerance to which
+     * the dynamics keep the constraints, JumpIntegrator::getConstraintTolerance().
+     */
+    double maxConstraintError = 1e-3;
     /**
      * Largest rise of the potential energy accepted, in kJ/mol. 0 (the default) chooses six standard deviations of
      * the potential energy of as many harmonic degrees of freedom: 6 kT sqrt(f/2).

@@ -11,6 +11,7 @@
 #include "JumpModel.h"
 #include "JumpStatistics.h"
 #include "MolecularGraph.h"
+#include "ProposalFilter.h"
 #include "internal/windowsExportJump.h"
 #include "openmm/CompoundIntegrator.h"
 #include "openmm/Kernel.h"
@@ -158,6 +159,16 @@ public:
      * energy at once.
      */
     void setGateSettings(const GateSettings& settings);
+    /** The caller's own test of proposals, null if there is none. */
+    const std::shared_ptr<ProposalFilter>& getProposalFilter() const { return filter; }
+    /**
+     * Set a test of the caller's own, which is asked about each proposal that passed all others. Takes effect at once.
+     * It is code, not data, so it is not saved: a copy, an integrator read from XML or a checkpoint has none of its own
+     * accord.
+     *
+     * @param filter  the test; null for none
+     */
+    void setProposalFilter(std::shared_ptr<ProposalFilter> filter);
     /** Times 0 = t_0 < ... < t_n = 1 of the sampler's steps; the model's own unless setTimeGrid() was called. */
     const std::vector<double>& getTimeGrid() const;
     /**
@@ -235,7 +246,7 @@ private:
     std::unique_ptr<AcceptanceRule> makeRule() const;
     bool jump(JumpRecord& record);
     RefusalCause draw(JumpRecord& record);
-    RefusalCause testEnergy(JumpRecord& record);
+    RefusalCause judge(JumpRecord& record);
     void checkRelaxation();
     void checkForces(const OpenMM::ContextImpl& context) const;
     uint64_t getNoiseKey() const;
@@ -257,6 +268,7 @@ private:
     Acceptance acceptance;
     bool doublePrecision, cudaGraphs;
     GateSettings gate;
+    std::shared_ptr<ProposalFilter> filter;
     std::vector<double> timeGrid;
     // State of the running simulation.
     OpenMM::Kernel kernel;

@@ -63,6 +63,13 @@ public:
      */
     virtual void apply(OpenMM::ContextImpl& context, double tolerance) = 0;
     /**
+     * Test whether the Context's current positions satisfy the constraints: OpenMM says nothing where it could not
+     * bring them in line.
+     *
+     * @return Constraint or None
+     */
+    virtual RefusalCause checkConstraints(OpenMM::ContextImpl& context) = 0;
+    /**
      * Draw all velocities from the Maxwell-Boltzmann distribution, with the velocity constraints.
      *
      * @param temperature  in K

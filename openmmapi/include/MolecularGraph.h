@@ -19,9 +19,10 @@ class JumpModel;
 /**
  * What a transfer operator sees of a System.
  *
- * A graph holds *model atoms*, which the network moves (heavy atoms for PVB), with their bonds and stereocentres, and
- * *riding atoms*, all other particles of the same molecules (hydrogens, virtual sites), each of which keeps its
- * coordinates in a local frame made of model atoms. Particles of the System that are neither stay where they are.
+ * A graph holds *model atoms*, which the network moves (heavy atoms for PVB), with their bonds, stereocentres and
+ * stereo bonds, and *riding atoms*, all other particles of the same molecules (hydrogens, virtual sites), each of which
+ * keeps its coordinates in a local frame made of model atoms. Particles of the System that are neither stay where they
+ * are.
  *
  * From Python a graph is made with MolecularGraph.fromTopology(); in C++ it is built with the add methods:
  *
@@ -52,6 +53,14 @@ public:
     /** Four model atoms (center, a, b, c) or (a, b, c, d) whose signed volume must keep its sign. */
     struct Stereocenter {
         std::array<int, 4> atoms; ///< model atoms; the sign of (x1-x0) . ((x2-x0) x (x3-x0)) is preserved
+    };
+
+    /**
+     * Four model atoms in a row, a-b-c-d, whose bond b-c does not rotate: a jump may not take them from cis to trans or
+     * back. Double bonds and the bonds of amides are such.
+     */
+    struct StereoBond {
+        std::array<int, 4> atoms; ///< model atoms; the sign of the cosine of their torsion is preserved
     };
 
     /** How the local frame of a riding atom is built from its parent p and the reference atoms r1 and r2. */
@@ -99,6 +108,13 @@ public:
      */
     int addStereocenter(int atom1, int atom2, int atom3, int atom4);
     /**
+     * Add a stereo bond: four different model atoms a-b-c-d, each bonded to the next, that must stay cis or trans in a
+     * jump.
+     *
+     * @return the index of the stereo bond
+     */
+    int addStereoBond(int atom1, int atom2, int atom3, int atom4);
+    /**
      * Add a riding atom with its frame. See FrameType for which references each frame needs.
      *
      * @return the index of the riding atom
@@ -118,6 +134,8 @@ public:
     const Bond& getBond(int index) const;
     int getNumStereocenters() const;
     const Stereocenter& getStereocenter(int index) const;
+    int getNumStereoBonds() const;
+    const StereoBond& getStereoBond(int index) const;
     int getNumRidingAtoms() const;
     const RidingAtom& getRidingAtom(int index) const;
     /** The model atoms bonded to a model atom, in the order in which the bonds were added. */
@@ -141,9 +159,11 @@ public:
 private:
     void checkAtom(int atom, const std::string& what) const;
     void checkNewParticle(int particle) const;
+    void checkFourAtoms(const std::array<int, 4>& four, const std::string& what) const;
     std::vector<Atom> atoms;
     std::vector<Bond> bonds;
     std::vector<Stereocenter> stereocenters;
+    std::vector<StereoBond> stereoBonds;
     std::vector<RidingAtom> ridingAtoms;
     std::vector<std::vector<int>> neighbors; // of each model atom
     std::unordered_set<int> particles;       // of model and riding atoms

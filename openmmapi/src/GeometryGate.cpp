@@ -135,6 +135,19 @@ double computeVolume(const MolecularGraph::Stereocenter& center, const vector<Ve
     return product > 0 ? a.dot(b.cross(c)) / product : 0;
 }
 
+/** Cosine of the torsion about the middle bond; 0 if three of the atoms are on a line. */
+double computeTorsionCosine(const MolecularGraph::StereoBond& bond, const vector<Vec3>& x) {
+    const Vec3 first = x[bond.atoms[1]] - x[bond.atoms[0]];
+    const Vec3 middle = x[bond.atoms[2]] - x[bond.atoms[1]];
+    const Vec3 last = x[bond.atoms[3]] - x[bond.atoms[2]];
+    const Vec3 normal1 = first.cross(middle), normal2 = middle.cross(last);
+    const double length1 = norm(normal1), length2 = norm(normal2);
+    if (!(length1 > GeometryGate::MinTorsionSine * norm(first) * norm(middle) &&
+          length2 > GeometryGate::MinTorsionSine * norm(middle) * norm(last)))
+        return 0;
+    return normal1.dot(normal2) / (length1 * length2);
+}
+
 using Cell = std::array<int64_t, 3>;
 
 Cell findCell(const Vec3& position, double cellSize) {
@@ -171,6 +184,8 @@ GeometryGate::GeometryGate(const MolecularGraph& graph, const GateSettings& sett
     }
     for (int i = 0; i < graph.getNumStereocenters(); i++)
         stereocenters.push_back(graph.getStereocenter(i));
+    for (int i = 0; i < graph.getNumStereoBonds(); i++)
+        stereoBonds.push_back(graph.getStereoBond(i));
 }
 
 RefusalCause GeometryGate::check(const vector<Vec3>& newAtoms, const vector<Vec3>& oldAtoms) const {
@@ -184,6 +199,8 @@ RefusalCause GeometryGate::check(const vector<Vec3>& newAtoms, const vector<Vec3
         return RefusalCause::Clash;
     if (settings.checkStereocenters && findInvertedStereocenter(newAtoms, oldAtoms) != -1)
         return RefusalCause::InvertedStereocenter;
+    if (settings.checkStereoBonds && findFlippedStereoBond(newAtoms, oldAtoms) != -1)
+        return RefusalCause::CisTransFlip;
     return RefusalCause::None;
 }
 
@@ -250,5 +267,12 @@ int GeometryGate::findInvertedStereocenter(const vector<Vec3>& newAtoms, const v
         if (!(newVolume > 0 && newVolume >= std::min(MinVolume, 0.5 * std::fabs(oldVolume))))
             return (int)i;
     }
+    return -1;
+}
+
+int GeometryGate::findFlippedStereoBond(const vector<Vec3>& newAtoms, const vector<Vec3>& oldAtoms) const {
+    for (size_t i = 0; i < stereoBonds.size(); i++)
+        if (computeTorsionCosine(stereoBonds[i], oldAtoms) * computeTorsionCosine(stereoBonds[i], newAtoms) < 0)
+            return (int)i;
     return -1;
 }

@@ -170,8 +170,13 @@ void JumpIntegrator::setGateSettings(const GateSettings& settings) {
     require(settings.minBondRatio >= 0 && settings.maxBondRatio > settings.minBondRatio,
             "the bond ratios of the gate must satisfy 0 <= minBondRatio < maxBondRatio");
     require(settings.clashRatio >= 0, "the clash ratio of the gate cannot be negative");
+    require(settings.maxConstraintError > 0, "the constraint error of the gate must be above 0");
     require(settings.maxEnergyIncrease >= 0, "the energy increase of the gate cannot be negative");
     gate = settings;
+}
+
+void JumpIntegrator::setProposalFilter(shared_ptr<ProposalFilter> proposalFilter) {
+    filter = std::move(proposalFilter);
 }
 
 const vector<double>& JumpIntegrator::getTimeGrid() const {
@@ -358,21 +363,27 @@ RefusalCause JumpIntegrator::draw(JumpRecord& record) {
         cause = jumpKernel().place(*context);
         if (rule->isExact() && cause != RefusalCause::NotFinite)
             cause = RefusalCause::None;
-        if (cause == RefusalCause::None)
+        if (cause == RefusalCause::None) {
             applyProposal();
+            cause = jumpKernel().checkConstraints(*context);
+        }
     }
     if (cause != RefusalCause::None)
         return refuse(record, cause);
     if (repairPolicy == Always && !rule->isExact())
         return repair(record) ? RefusalCause::None : record.refusal;
     record.energyProposal = record.energyRepaired = computeEnergy(record);
-    return refuse(record, testEnergy(record));
+    return refuse(record, judge(record));
 }
 
-RefusalCause JumpIntegrator::testEnergy(JumpRecord& record) {
+RefusalCause JumpIntegrator::judge(JumpRecord& record) {
     if (!isfinite(record.energyRepaired))
         return RefusalCause::NotFinite;
-    return rule->judge(jumpKernel(), *context, record);
+    const RefusalCause cause = rule->judge(jumpKernel(), *context, record);
+    if (cause != RefusalCause::None)
+        return cause;
+    const shared_ptr<ProposalFilter> asked = filter; // which may set another one meanwhile
+    return asked == nullptr || asked->accept(*owner) ? RefusalCause::None : RefusalCause::Veto;
 }
 
 bool JumpIntegrator::repair(JumpRecord& record) {
@@ -382,10 +393,12 @@ bool JumpIntegrator::repair(JumpRecord& record) {
         applyProposal();
         LocalEnergyMinimizer::minimize(*owner, repairTolerance, repairIterations);
         cause = jumpKernel().checkGeometry(*context);
+        if (cause == RefusalCause::None)
+            cause = jumpKernel().checkConstraints(*context);
     }
     record.energyRepaired = computeEnergy(record);
     if (cause == RefusalCause::None)
-        cause = testEnergy(record);
+        cause = judge(record);
     record.repaired = (cause == RefusalCause::None);
     refuse(record, cause);
     return record.repaired;

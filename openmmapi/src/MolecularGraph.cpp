@@ -138,15 +138,23 @@ int MolecularGraph::addBond(int atom1, int atom2, int order) {
 }
 
 int MolecularGraph::addStereocenter(int atom1, int atom2, int atom3, int atom4) {
-    std::array<int, 4> center = {atom1, atom2, atom3, atom4};
-    for (int i = 0; i < 4; i++) {
-        checkAtom(center[i], "stereocentre");
-        if (std::count(center.begin(), center.end(), center[i]) > 1)
-            fail("model atom " + to_string(center[i]) +
-                 " occurs twice in a stereocentre, which needs four different atoms");
-    }
+    const std::array<int, 4> center = {atom1, atom2, atom3, atom4};
+    checkFourAtoms(center, "stereocentre");
     stereocenters.push_back({center});
     return getNumStereocenters() - 1;
+}
+
+int MolecularGraph::addStereoBond(int atom1, int atom2, int atom3, int atom4) {
+    const std::array<int, 4> four = {atom1, atom2, atom3, atom4};
+    checkFourAtoms(four, "stereo bond");
+    for (int i = 1; i < 4; i++) {
+        const vector<int>& near = neighbors[four[i]];
+        if (std::find(near.begin(), near.end(), four[i - 1]) == near.end())
+            fail("model atoms " + to_string(four[i - 1]) + " and " + to_string(four[i]) +
+                 " of a stereo bond are not bonded: add their bond first");
+    }
+    stereoBonds.push_back({four});
+    return getNumStereoBonds() - 1;
 }
 
 int MolecularGraph::addRidingAtom(int particle, int parent, int reference1, int reference2, FrameType frame) {
@@ -207,6 +215,14 @@ const MolecularGraph::Stereocenter& MolecularGraph::getStereocenter(int index) c
     return getItem(stereocenters, index, "stereocentre");
 }
 
+int MolecularGraph::getNumStereoBonds() const {
+    return (int)stereoBonds.size();
+}
+
+const MolecularGraph::StereoBond& MolecularGraph::getStereoBond(int index) const {
+    return getItem(stereoBonds, index, "stereo bond");
+}
+
 int MolecularGraph::getNumRidingAtoms() const {
     return (int)ridingAtoms.size();
 }
@@ -263,6 +279,14 @@ void MolecularGraph::checkAtom(int atom, const string& what) const {
     if (atom < 0 || atom >= getNumAtoms())
         fail("a " + what + " refers to model atom " + to_string(atom) + ", but the graph has " +
              to_string(atoms.size()) + " model atoms");
+}
+
+void MolecularGraph::checkFourAtoms(const std::array<int, 4>& four, const string& what) const {
+    for (int atom : four) {
+        checkAtom(atom, what);
+        if (std::count(four.begin(), four.end(), atom) > 1)
+            fail("model atom " + to_string(atom) + " occurs twice in a " + what + ", which needs four different atoms");
+    }
 }
 
 void MolecularGraph::checkNewParticle(int particle) const {

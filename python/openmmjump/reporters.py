@@ -9,8 +9,14 @@ from typing import IO, Any
 
 from openmm import unit
 
-CAUSES = ("not_finite", "broken_bond", "clash", "inverted_stereocenter", "energy")
-STAGES = ("network", "placement", "energy", "repair", "relaxation")
+from openmmjump import _loading
+
+if _loading.api is None:
+    raise ImportError(f"openmmjump.reporters is not available: {_loading.explain()}")
+#: Causes of a refusal, as JumpRecord names them.
+CAUSES: tuple[str, ...] = _loading.api._CAUSES[1:]
+#: Stages of a step.
+STAGES: tuple[str, ...] = _loading.api._STAGES
 COUNTS = ("accepted", "repaired", "attempts")
 ENERGIES = ("before", "proposal", "repaired")
 #: Columns of the file, in order. Energies in kJ/mol, time in ps, wall time in s.
@@ -39,7 +45,7 @@ class JumpReporter:
     | accepted | steps whose jump was accepted; the others were molecular dynamics only |
     | repaired | steps whose proposal was minimised |
     | attempts | proposals drawn |
-    | refused_CAUSE | proposals refused: not_finite, broken_bond, clash, inverted_stereocenter, energy |
+    | refused_CAUSE | proposals refused, for each of `CAUSES` (see the table of the gate in docs/integrator.md) |
     | last_refusal | cause of the last refusal within the last step, or none |
     | energy_before_kJ_mol | potential energy before the jump |
     | energy_proposal_kJ_mol | potential energy of the last proposal that reached the test of its energy |

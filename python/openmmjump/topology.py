@@ -48,6 +48,9 @@ _NAMED_STEREOCENTERS = (
 #: Elements whose atoms with four neighbours are tetrahedral and do not invert: C, N, Si, P, S, Ge, As, Se.
 _TETRAHEDRAL_ELEMENTS = frozenset((6, 7, 14, 15, 16, 32, 33, 34))
 
+#: A double bond in a smaller ring cannot go from cis to trans: no ring smaller than cyclooctene is stable as trans.
+_MIN_STEREO_RING = 8
+
 #: A difference between two substituents is looked for up to this many bonds away.
 _MAX_COLOR_ROUNDS = 100
 
@@ -92,7 +95,8 @@ def fromTopology(
 
     Every heavy atom becomes a model atom, in the order of the Topology: those of caps, modified residues and ligands
     as well. Hydrogens, virtual sites and other extra particles ride on the nearest heavy atom. Water and monatomic
-    ions are left out unless they are selected. Bonds, their orders and the stereocentres come from the Topology.
+    ions are left out unless they are selected. Bonds, their orders, the stereocentres and the stereo bonds (see
+    :func:`find_stereo_bonds`) come from the Topology.
 
     Parameters
     ----------
@@ -146,6 +150,8 @@ def fromTopology(
     _add_bonds(graph, topology, index)
     for center in find_stereocenters(topology, [atom.index for atom in heavy], positions):
         graph.addStereocenter(*(index[i] for i in center))
+    for four in find_stereo_bonds(topology, [atom.index for atom in heavy]):
+        graph.addStereoBond(*(index[i] for i in four))
     _add_riding_atoms(graph, all_atoms, neighbors, index, system)
     return graph
 
@@ -506,3 +512,110 @@ def _add_pyramidal_centers(
         # 0.77 for a perfect tetrahedron, 0 for a plane.
         if lengths > 0 and abs(np.dot(a, np.cross(b, c))) > 0.4 * lengths:
             found[i] = _name_center(all_atoms, i, near)
+
+
+# ---- Stereo bonds --------------------------------------------------------------------------------------------------
+
+
+def find_stereo_bonds(topology: Topology, atoms: Sequence[int] | None = None) -> list[tuple[int, int, int, int]]:
+    """Bonds of a Topology that a jump may not turn from cis to trans or back, as the atoms (a, b, c, d) of a torsion.
+
+    These are amide bonds, C(=O)-N, whose nitrogen has another heavy neighbour (peptide bonds, that before proline as
+    well, caps, carbamates, ureas), and double bonds C=C, C=N and N=N, each of whose ends has a heavy substituent and
+    not two that are alike. Bonds in rings of fewer than eight atoms cannot turn and are left out. Amides are recognized
+    by elements and neighbours, so neither bond orders nor hydrogens are needed; double bonds only by their order.
+
+    The torsion of a peptide bond is omega, CA-C-N-CA; elsewhere the substituent that comes first in the Topology is
+    taken, but the oxygen of an amide only where there is no other. Bonds are sorted by their atoms.
+
+    Parameters
+    ----------
+    topology
+        The Topology.
+    atoms
+        Indices of the heavy atoms to look at; by default all.
+    """
+    bonds = _StereoBonds(topology, atoms)
+    found: dict[tuple[int, int], tuple[int, int, int, int]] = {}
+    for first in bonds.wanted:
+        for second in bonds.neighbors[first]:
+            if first < second and second in bonds.heavy:
+                four = bonds.find_amide(first, second) or bonds.find_double(first, second)
+                if four and not bonds.in_small_ring(first, second):
+                    found[first, second] = four
+    return [found[pair] for pair in sorted(found)]
+
+
+class _StereoBonds:
+    """What decides whether a bond of a Topology is a stereo bond."""
+
+    def __init__(self, topology: Topology, wanted: Sequence[int] | None = None) -> None:
+        self.atoms = list(topology.atoms())
+        # Lone pairs and virtual sites bonded to an atom are no substituents.
+        self.neighbors = [[j for j in near if self.atoms[j].element is not None] for near in _find_neighbors(topology)]
+        self.numbers = [_atomic_number(atom) for atom in self.atoms]
+        self.heavy = {i for i, number in enumerate(self.numbers) if number > 1}
+        self.wanted = sorted(self.heavy if wanted is None else self.heavy.intersection(wanted))
+        self.orders: dict[tuple[int, int], int] = {}
+        for bond in topology.bonds():
+            pair = bond[0].index, bond[1].index
+            for i, j in (pair, pair[::-1]):
+                self.orders[i, j] = max(self.orders.get((i, j), 0), _bond_order(bond))
+        self._colors: np.ndarray | None = None
+
+    def alike(self, i: int, j: int) -> bool:
+        """Whether the bonds alone do not tell two atoms apart."""
+        if self._colors is None:  # most molecules are done without
+            self._colors = _find_colors(self.atoms, self.neighbors, self.wanted)
+        return bool(self._colors[i] == self._colors[j])
+
+    def in_small_ring(self, first: int, second: int) -> bool:
+        """Whether a bond closes a ring of fewer than eight atoms."""
+        seen, shell = {first}, {j for j in self.neighbors[first] if j != second}
+        for _ in range(_MIN_STEREO_RING - 2):  # the shell is 1, 2, ... 6 bonds away: rings of 2, 3, ... 7 atoms
+            if second in shell:
+                return True
+            seen |= shell
+            shell = {j for i in shell for j in self.neighbors[i]} - seen
+        return False
+
+    def find_amide(self, first: int, second: int) -> tuple[int, int, int, int] | None:
+        """The torsion of an amide bond, from the side of the carbon."""
+        carbon, nitrogen = (first, second) if self.numbers[first] == 6 else (second, first)
+        if (self.numbers[carbon], self.numbers[nitrogen]) != (6, 7):
+            return None
+        oxygens = [j for j in self.neighbors[carbon] if self._is_carbonyl_oxygen(carbon, j)]
+        if len(self.neighbors[carbon]) != 3 or not oxygens or len(self.neighbors[nitrogen]) > 3:
+            return None
+        before = self._substituents(carbon, nitrogen)
+        after = self._substituents(nitrogen, carbon)
+        if not after:
+            return None  # a primary amide
+        others = [j for j in before if j not in oxygens]
+        return self._choose(others or before), carbon, nitrogen, self._choose(after)
+
+    def find_double(self, first: int, second: int) -> tuple[int, int, int, int] | None:
+        """The torsion of a double bond."""
+        if self.orders[first, second] != 2 or not {self.numbers[first], self.numbers[second]} <= {6, 7}:
+            return None
+        ends = []
+        for end, other in ((first, second), (second, first)):
+            near = self._substituents(end, other)
+            if any(self.orders[end, j] > 1 for j in near):
+                return None  # an allene or the like: linear
+            if len(near) not in (1, 2) or (len(near) == 2 and self.alike(*near)):
+                return None
+            ends.append(self._choose(near))
+        return ends[0], first, second, ends[1]
+
+    def _is_carbonyl_oxygen(self, carbon: int, atom: int) -> bool:
+        """Whether an atom is an oxygen with no other neighbour, by a bond that is not known to be single."""
+        return self.numbers[atom] == 8 and len(self.neighbors[atom]) == 1 and self.orders[carbon, atom] != 1
+
+    def _substituents(self, atom: int, other: int) -> list[int]:
+        """Heavy neighbours of one end of a bond."""
+        return [j for j in self.neighbors[atom] if j != other and j in self.heavy]
+
+    def _choose(self, candidates: Sequence[int]) -> int:
+        """CA if there is one, else the first."""
+        return next((j for j in candidates if self.atoms[j].name == "CA"), candidates[0])

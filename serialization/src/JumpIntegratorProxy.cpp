@@ -19,10 +19,13 @@ void serializeGate(const GateSettings& gate, SerializationNode& node) {
     node.setBoolProperty("checkBonds", gate.checkBonds);
     node.setBoolProperty("checkClashes", gate.checkClashes);
     node.setBoolProperty("checkStereocenters", gate.checkStereocenters);
+    node.setBoolProperty("checkStereoBonds", gate.checkStereoBonds);
+    node.setBoolProperty("checkConstraints", gate.checkConstraints);
     node.setBoolProperty("checkEnergy", gate.checkEnergy);
     node.setDoubleProperty("minBondRatio", gate.minBondRatio);
     node.setDoubleProperty("maxBondRatio", gate.maxBondRatio);
     node.setDoubleProperty("clashRatio", gate.clashRatio);
+    node.setDoubleProperty("maxConstraintError", gate.maxConstraintError);
     node.setDoubleProperty("maxEnergyIncrease", gate.maxEnergyIncrease);
 }
 
@@ -36,6 +39,10 @@ GateSettings deserializeGate(const SerializationNode& node) {
     gate.maxBondRatio = node.getDoubleProperty("maxBondRatio");
     gate.clashRatio = node.getDoubleProperty("clashRatio");
     gate.maxEnergyIncrease = node.getDoubleProperty("maxEnergyIncrease");
+    // Younger than version 1.
+    gate.checkStereoBonds = node.getBoolProperty("checkStereoBonds", gate.checkStereoBonds);
+    gate.checkConstraints = node.getBoolProperty("checkConstraints", gate.checkConstraints);
+    gate.maxConstraintError = node.getDoubleProperty("maxConstraintError", gate.maxConstraintError);
     return gate;
 }
 

@@ -1,5 +1,7 @@
 #include "MolecularGraphProxy.h"
 
+#include <array>
+
 #include "MolecularGraph.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/serialization/SerializationNode.h"
@@ -7,6 +9,26 @@
 using namespace OpenMM;
 
 namespace JumpPlugin {
+
+namespace {
+
+void writeFourAtoms(SerializationNode& node, const std::array<int, 4>& atoms) {
+    node.setIntProperty("atom1", atoms[0])
+        .setIntProperty("atom2", atoms[1])
+        .setIntProperty("atom3", atoms[2])
+        .setIntProperty("atom4", atoms[3]);
+}
+
+/** Stereo bonds are younger than version 1: older files have none. */
+void readStereoBonds(const SerializationNode& node, MolecularGraph& graph) {
+    for (auto& child : node.getChildren())
+        if (child.getName() == "StereoBonds")
+            for (auto& bond : child.getChildren())
+                graph.addStereoBond(bond.getIntProperty("atom1"), bond.getIntProperty("atom2"),
+                                    bond.getIntProperty("atom3"), bond.getIntProperty("atom4"));
+}
+
+} // namespace
 
 MolecularGraphProxy::MolecularGraphProxy() : SerializationProxy("MolecularGraph") {}
 
@@ -31,14 +53,11 @@ void MolecularGraphProxy::serialize(const void* object, SerializationNode& node)
             .setIntProperty("order", bond.order);
     }
     SerializationNode& centers = node.createChildNode("Stereocenters");
-    for (int i = 0; i < graph.getNumStereocenters(); i++) {
-        const auto& atom = graph.getStereocenter(i).atoms;
-        centers.createChildNode("Stereocenter")
-            .setIntProperty("atom1", atom[0])
-            .setIntProperty("atom2", atom[1])
-            .setIntProperty("atom3", atom[2])
-            .setIntProperty("atom4", atom[3]);
-    }
+    for (int i = 0; i < graph.getNumStereocenters(); i++)
+        writeFourAtoms(centers.createChildNode("Stereocenter"), graph.getStereocenter(i).atoms);
+    SerializationNode& stereoBonds = node.createChildNode("StereoBonds");
+    for (int i = 0; i < graph.getNumStereoBonds(); i++)
+        writeFourAtoms(stereoBonds.createChildNode("StereoBond"), graph.getStereoBond(i).atoms);
     SerializationNode& riders = node.createChildNode("RidingAtoms");
     for (int i = 0; i < graph.getNumRidingAtoms(); i++) {
         const MolecularGraph::RidingAtom& rider = graph.getRidingAtom(i);
@@ -64,6 +83,7 @@ void* MolecularGraphProxy::deserialize(const SerializationNode& node) const {
         for (auto& center : node.getChildNode("Stereocenters").getChildren())
             graph->addStereocenter(center.getIntProperty("atom1"), center.getIntProperty("atom2"),
                                    center.getIntProperty("atom3"), center.getIntProperty("atom4"));
+        readStereoBonds(node, *graph);
         for (auto& rider : node.getChildNode("RidingAtoms").getChildren())
             graph->addRidingAtom(rider.getIntProperty("particle"), rider.getIntProperty("parent"),
                                  rider.getIntProperty("reference1"), rider.getIntProperty("reference2"),

@@ -117,7 +117,8 @@ protected:
     }
     static void openGate(JumpIntegrator& integrator) {
         GateSettings open;
-        open.checkBonds = open.checkClashes = open.checkStereocenters = open.checkEnergy = false;
+        open.checkBonds = open.checkClashes = open.checkStereocenters = open.checkStereoBonds = false;
+        open.checkConstraints = open.checkEnergy = false;
         integrator.setGateSettings(open);
     }
     /** Make the same jumps on the platform and on Reference, always from the same positions. */
@@ -180,8 +181,10 @@ TEST_F(AgreementTest, ChignolinWithRidingAtomsAndRigidMotion) {
 // on both platforms.
 TEST_F(AgreementTest, GateRefusesTheSameProposals) {
     const Molecule molecule = Molecule::chignolin();
-    const map<RefusalCause, double> widths = {
-        {RefusalCause::BrokenBond, 0.08}, {RefusalCause::Clash, 0.3}, {RefusalCause::InvertedStereocenter, 0.35}};
+    const map<RefusalCause, double> widths = {{RefusalCause::BrokenBond, 0.08},
+                                              {RefusalCause::Clash, 0.3},
+                                              {RefusalCause::InvertedStereocenter, 0.35},
+                                              {RefusalCause::CisTransFlip, 0.5}};
     for (const auto& [cause, width] : widths) { // width in A
         SCOPED_TRACE(JumpPlugin::getName(cause));
         WalkModel walk;
@@ -194,6 +197,7 @@ TEST_F(AgreementTest, GateRefusesTheSameProposals) {
             gate.checkBonds = (cause == RefusalCause::BrokenBond);
             gate.checkClashes = (cause == RefusalCause::Clash);
             gate.checkStereocenters = (cause == RefusalCause::InvertedStereocenter);
+            gate.checkStereoBonds = (cause == RefusalCause::CisTransFlip);
             integrator->setGateSettings(gate);
             integrator->setMaxAttempts(3);
             integrator->setRepairPolicy(JumpIntegrator::Never);

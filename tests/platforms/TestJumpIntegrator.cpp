@@ -155,7 +155,8 @@ TEST_F(JumpIntegratorTest, WalkHasTheModelsVariance) {
     const WalkModel walk;
     auto integrator = makeIntegrator(chain, makeModel(walk));
     GateSettings open;
-    open.checkBonds = open.checkClashes = open.checkStereocenters = open.checkEnergy = false;
+    open.checkBonds = open.checkClashes = open.checkStereocenters = open.checkStereoBonds = false;
+    open.checkConstraints = open.checkEnergy = false;
     integrator->setGateSettings(open);
     Context context(chain.system, *integrator, getPlatform());
     double sum = 0, squares = 0;

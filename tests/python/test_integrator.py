@@ -788,6 +788,7 @@ def test_items_of_a_graph_outlive_it():
     bonds = [graph().getBond(i) for i in range(9)]
     riders = [graph().getRidingAtom(i) for i in range(12)]
     center, neighbors = graph().getStereocenter(0), graph().getNeighbors(4)
+    omega = graph().getStereoBond(1)
     gc.collect()
     junk = [graph() for _ in range(20)]  # overwrite what was freed
     heavy = [atom for atom in molecule().topology.atoms() if atom.element.symbol != "H"]
@@ -799,6 +800,7 @@ def test_items_of_a_graph_outlive_it():
     names = {heavy[i].name for i in center.atoms}
     assert names == {"CA", "N", "C", "CB"} and heavy[center.atoms[0]].name == "CA" == heavy[4].name
     assert set(neighbors) == set(center.atoms[1:])
+    assert [heavy[i].name for i in omega.atoms] == ["CA", "C", "N", "C"]
     assert junk[0].getMolecules() == (0,) * 10
     raises_sentence(OpenMMException, "no model atom 99", lambda: graph().getAtom(99))
 

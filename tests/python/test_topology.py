@@ -45,6 +45,12 @@ def stereocenters(graph):
     return [tuple(graph.getAtom(i).particle for i in item.atoms) for item in items]
 
 
+def stereo_bonds(graph):
+    """Particles of each stereo bond."""
+    items = [graph.getStereoBond(i) for i in range(graph.getNumStereoBonds())]
+    return [tuple(graph.getAtom(i).particle for i in item.atoms) for item in items]
+
+
 def named(top, centers):
     atoms = list(top.atoms())
     return [(atoms[c[0]].residue.name, " ".join(atoms[i].name for i in c)) for c in centers]
@@ -121,6 +127,7 @@ def test_alanine_dipeptide(make):
     assert not any(a.ligand for a in model_atoms(graph))
     assert graph.getNumBonds() == 9
     assert named(pdb.topology, stereocenters(graph)) == [("ALA", "CA N C CB")]
+    assert named(pdb.topology, stereo_bonds(graph)) == [("ACE", "CH3 C N CA"), ("ALA", "CA C N C")]
     for hydrogen, parent in riders(graph).items():
         assert names[hydrogen].split("-")[0] == names[parent].split("-")[0]
 
@@ -163,6 +170,8 @@ def test_capped_peptide_with_variants(make):
     centers = named(top, stereocenters(graph))
     assert [c for c in centers if c[0] == "ILE"] == [("ILE", "CA N C CB"), ("ILE", "CB CA CG2 CG1")]
     assert [c for c in centers if c[0] == "THR"] == [("THR", "CA N C CB"), ("THR", "CB CA CG2 OG1")]
+    omegas = named(top, stereo_bonds(graph))
+    assert omegas == [("ACE", "CH3 C N CA"), *((name, "CA C N CA") for name in names[1:-2]), ("GLY", "CA C N CH3")]
     assert len(centers) == 9 + 2
     assert not any(c[0] in ("ACE", "GLY", "NME") for c in centers)
 
@@ -200,6 +209,10 @@ def test_chignolin(make):
     centers = named(pdb.topology, stereocenters(graph))
     assert [c for c in centers if c[1] != "CA N C CB"] == [("THR", "CB CA OG1 CG2")] * 2
     assert len(centers) == 7 + 2
+    # The peptide bonds, that before proline as well; the amide of asparagine has only hydrogens.
+    residues = [residue.name for residue in pdb.topology.residues()]
+    assert "PRO" in residues
+    assert named(pdb.topology, stereo_bonds(graph)) == [(name, "CA C N CA") for name in residues[:-1]]
 
 
 def test_named_stereocentres_without_hydrogens(make):
@@ -210,6 +223,7 @@ def test_named_stereocentres_without_hydrogens(make):
     graph = make(modeller.topology)
     assert graph.getNumRidingAtoms() == 0
     assert named(modeller.topology, stereocenters(graph)) == expected
+    assert named(modeller.topology, stereo_bonds(graph)) == named(pdb.topology, stereo_bonds(make(pdb.topology)))
     # Positions add nothing here: the other carbons with three heavy neighbours are flat.
     graph = make(modeller.topology, positions=modeller.positions)
     assert named(modeller.topology, stereocenters(graph)) == expected
@@ -276,6 +290,96 @@ def test_stereocentre_of_a_ligand_without_hydrogens(make):
     modeller.delete([a for a in top.atoms() if a.element.atomic_number == 1])
     assert stereocenters(make(modeller.topology)) == []
     assert [c[0] for c in stereocenters(make(modeller.topology, positions=modeller.positions))] == [1]
+
+
+@pytest.mark.parametrize(
+    ("smiles", "elements"),
+    [
+        ("CC=CC", ["CCCC"]),  # but-2-ene
+        ("CC=C", []),  # propene
+        ("CC(C)=CC", []),  # two methyl groups at one end
+        ("CCC(C)=CC", ["CCCC"]),
+        ("c1ccccc1C=Cc1ccccc1", ["CCCC"]),  # stilbene
+        ("c1ccccc1N=Nc1ccccc1", ["CNNC"]),  # azobenzene
+        ("CC=NC", ["CCNC"]),
+        ("CC=NO", ["CCNO"]),  # acetaldoxime
+        ("CC(C)=NO", []),  # acetone oxime
+        ("CC=N", []),  # an imine of hydrogen
+        ("CC=C=CC", []),  # an allene turns by 90 degrees, not 180
+        ("CC=CC=CC", ["CCCC", "CCCC"]),  # hexadiene
+        ("C1CCCCC=C1", []),  # cycloheptene
+        ("C1CCCCCC=C1", ["CCCC"]),  # cyclooctene
+        ("Oc1ccccc1", []),
+        ("CN=C(N)N", []),  # methylguanidine
+        ("FC=CCl", ["FCCCl"]),
+        ("CC(=O)NC", ["CCNC"]),
+        ("CC(=O)N(C)CC", ["CCNC"]),
+        ("CC(=O)N(C)C", ["CCNC"]),
+        ("O=CNC", ["OCNC"]),  # an amide of formic acid
+        ("CC(=O)N", []),  # a primary amide
+        ("COC(=O)NC", ["OCNC"]),  # a carbamate
+        ("CNC(=O)NC", ["NCNC", "NCNC"]),  # a urea
+        ("CC(=O)OC", []),  # esters turn
+        ("O=C1NCCCC1", []),  # a lactam
+        ("CC(O)NC", []),
+        ("O=C1NCC(=O)NC1", []),  # diketopiperazine
+        ("Cn1cnc2c1c(=O)n(C)c(=O)n2C", []),  # caffeine
+    ],
+)
+def test_stereo_bonds(make, smiles, elements):
+    top, _ = build_ligand(smiles)
+    symbols = [atom.element.symbol for atom in top.atoms()]
+    graph = make(top)
+    assert ["".join(symbols[i] for i in four) for four in stereo_bonds(graph)] == elements
+    assert stereo_bonds(graph) == topology.find_stereo_bonds(top)
+
+
+def test_stereo_bonds_of_double_bonds_are_those_of_rdkit(make):
+    for smiles in (
+        "CC=CC(C)=C(CC)C=C",
+        "OC(=O)C=CC(=O)O",
+        "CC1=C(C(C)(C)CCC1)C=CC(C)=CC=CC(C)=CC=O",  # retinal
+        "CC(=NO)C(=NOC)c1ccccc1",
+        "C1CCC1=CC",
+        "CCCCC=CCC=CCCCCCCCC(=O)O",  # linoleic acid
+    ):
+        top, molecule = build_ligand(smiles)
+        found = {frozenset(four[1:3]) for four in stereo_bonds(make(top))}
+        Chem.FindPotentialStereoBonds(molecule, cleanIt=True)
+        expected = {
+            frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
+            for bond in molecule.GetBonds()
+            if bond.GetStereo() != Chem.BondStereo.STEREONONE
+        }
+        assert found == expected, smiles
+
+
+def test_peptide_bond_before_proline_whatever_the_order_of_its_atoms(make):
+    top = build_peptide(["ACE", "ALA", "PRO", "NME"])  # the template has CD before CA
+    assert named(top, stereo_bonds(make(top)))[1:] == [("ALA", "CA C N CA"), ("PRO", "CA C N CH3")]
+
+
+def test_stereo_bonds_are_sorted_and_survive_copies(make):
+    import copy
+    import pickle
+
+    top = build_peptide(["ACE", "ALA", "PRO", "GLY", "NME"])
+    graph = make(top)
+    fours = stereo_bonds(graph)
+    assert len(fours) == 4 and fours == sorted(fours, key=lambda four: sorted(four[1:3]))
+    for other in (copy.copy(graph), copy.deepcopy(graph), pickle.loads(pickle.dumps(graph)), make(top)):
+        assert stereo_bonds(other) == fours
+
+
+def test_double_bonds_need_their_order(make):
+    top = app.Topology()
+    residue = top.addResidue("LIG", top.addChain())
+    atoms = [top.addAtom(f"C{i}", app.element.carbon, residue) for i in range(4)]
+    for i, j in ((0, 1), (1, 2), (2, 3)):
+        top.addBond(atoms[i], atoms[j])
+    assert stereo_bonds(make(top)) == []
+    top.addBond(atoms[2], atoms[1], app.topology.Double, 2)  # told twice, once with its order
+    assert stereo_bonds(make(top)) == [(0, 1, 2, 3)]
 
 
 def test_deuterium_rides_and_does_not_distinguish(make):
@@ -409,4 +513,5 @@ def test_large_topology_is_quick(make):
     start = time.perf_counter()
     centers = topology.find_stereocenters(top)
     assert len(centers) == 2000
+    assert len(topology.find_stereo_bonds(top)) == 2001
     assert time.perf_counter() - start < 20

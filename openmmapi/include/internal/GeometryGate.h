@@ -26,6 +26,8 @@ namespace JumpPlugin {
  * - *Stereocentres*: the signed volume of the unit vectors from the first atom to the others (0.77 for a perfect
  *   tetrahedron, 0 for a plane) must have the sign it had before, and may not fall below 0.15 or half of what it was,
  *   whichever is less.
+ * - *Stereo bonds*: the cosine of the torsion may not change its sign: the barrier between cis and trans is highest at
+ *   90 degrees. Where three of the four atoms are on a line there is no torsion, and the test passes.
  *
  * Molecular dynamics at 300 K passes all tests.
  */
@@ -40,8 +42,8 @@ public:
      * Test a conformation. The tests are made in the order of RefusalCause and the first failure is returned.
      *
      * @param newAtoms  positions of the model atoms to test, in nm, molecules whole
-     * @param oldAtoms  positions whose stereocentres are right, in nm, molecules whole
-     * @return NotFinite, BrokenBond, Clash, InvertedStereocenter or None
+     * @param oldAtoms  positions whose stereocentres and stereo bonds are right, in nm, molecules whole
+     * @return NotFinite, BrokenBond, Clash, InvertedStereocenter, CisTransFlip or None
      * @throws OpenMM::OpenMMException if an array has the wrong length
      */
     RefusalCause check(const std::vector<OpenMM::Vec3>& newAtoms, const std::vector<OpenMM::Vec3>& oldAtoms) const;
@@ -54,6 +56,9 @@ public:
     /** Index of the first stereocentre that is inverted or flat, -1 if there is none. */
     int findInvertedStereocenter(const std::vector<OpenMM::Vec3>& newAtoms,
                                  const std::vector<OpenMM::Vec3>& oldAtoms) const;
+    /** Index of the first stereo bond that went from cis to trans or back, -1 if there is none. */
+    int findFlippedStereoBond(const std::vector<OpenMM::Vec3>& newAtoms,
+                              const std::vector<OpenMM::Vec3>& oldAtoms) const;
 
     /** A bond and its limits. */
     struct BondLimits {
@@ -62,6 +67,8 @@ public:
     };
     /** Smallest signed volume of three unit vectors that still counts as a tetrahedral centre. */
     static constexpr double MinVolume = 0.15;
+    /** Angles whose sine is below this (0.6 degrees off the line) define no torsion. */
+    static constexpr double MinTorsionSine = 0.01;
     // What the tests compare with, for platforms that make them on a device.
     const GateSettings& getSettings() const { return settings; }
     const std::vector<BondLimits>& getBonds() const { return bonds; }
@@ -78,6 +85,7 @@ private:
     std::vector<double> contactRadii;         // clashRatio times the van der Waals radius, nm
     std::vector<std::vector<int>> exclusions; // of each atom, the later atoms one or two bonds away, sorted
     std::vector<MolecularGraph::Stereocenter> stereocenters;
+    std::vector<MolecularGraph::StereoBond> stereoBonds;
     double cellSize; // nm; no clash reaches further
 };
 

@@ -19,7 +19,7 @@ public:
     void clear();
     /** Test whether the model atoms are finite. */
     void checkFinite(OpenMM::ComputeArray& nodes);
-    /** Make the tests that the settings ask for. oldNodes are positions whose stereocentres are right. */
+    /** Make the tests that the settings ask for. oldNodes are positions whose handedness is right. */
     void check(OpenMM::ComputeArray& nodes, OpenMM::ComputeArray& oldNodes);
     /** Wait for the tests since clear(), and tell the first that failed, or None. */
     RefusalCause getCause();
@@ -33,9 +33,9 @@ private:
     OpenMM::ComputeContext& cc;
     DeviceArrays arrays;
     GateSettings settings;
-    int numAtoms, numBonds, numStereocenters;
-    OpenMM::ComputeArray bonds, bondLimits, radii, exclusionStart, exclusions, stereocenters, flags;
-    OpenMM::ComputeKernel finiteKernel, bondKernel, clashKernel, stereocenterKernel;
+    int numAtoms, numBonds, numStereocenters, numStereoBonds;
+    OpenMM::ComputeArray bonds, bondLimits, radii, exclusionStart, exclusions, stereocenters, stereoBonds, flags;
+    OpenMM::ComputeKernel finiteKernel, bondKernel, clashKernel, stereocenterKernel, stereoBondKernel;
 };
 
 } // namespace JumpPlugin

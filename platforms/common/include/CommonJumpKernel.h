@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "CommonConstraintGate.h"
 #include "CommonGeometryGate.h"
 #include "CommonStateStore.h"
 #include "CommonWholeMolecules.h"
@@ -27,6 +28,7 @@ public:
     double computeLogDensityRatio(OpenMM::ContextImpl& context) override;
     RefusalCause checkGeometry(OpenMM::ContextImpl& context) override;
     void apply(OpenMM::ContextImpl& context, double tolerance) override;
+    RefusalCause checkConstraints(OpenMM::ContextImpl& context) override;
     void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,
                         uint64_t jump) override;
 
@@ -57,6 +59,7 @@ private:
     std::unique_ptr<CommonStateStore> state;
     std::unique_ptr<CommonWholeMolecules> wholeMolecules;
     std::unique_ptr<CommonGeometryGate> gate;
+    std::unique_ptr<CommonConstraintGate> constraintGate;
     OpenMM::ComputeArray oldNodes, newNodes, presentNodes;
     OpenMM::ComputeArray oldCells, presentCells; // how far oldNodes and presentNodes were moved to be whole
     OpenMM::ComputeArray weights, riders;

@@ -5,10 +5,18 @@ using namespace std;
 
 namespace JumpPlugin {
 
+namespace {
+
+mm_int4 toInt4(const array<int, 4>& atoms) {
+    return mm_int4(atoms[0], atoms[1], atoms[2], atoms[3]);
+}
+
+} // namespace
+
 CommonGeometryGate::CommonGeometryGate(ComputeContext& cc, const MolecularGraph& graph, const GeometryGate& gate,
                                        ComputeProgram program) :
     cc(cc), arrays(cc), settings(gate.getSettings()), numAtoms(graph.getNumAtoms()), numBonds(graph.getNumBonds()),
-    numStereocenters(graph.getNumStereocenters()) {
+    numStereocenters(graph.getNumStereocenters()), numStereoBonds(graph.getNumStereoBonds()) {
     vector<mm_int2> pairs;
     vector<double> limits;
     for (const GeometryGate::BondLimits& bond : gate.getBonds()) {
@@ -19,12 +27,13 @@ CommonGeometryGate::CommonGeometryGate(ComputeContext& cc, const MolecularGraph&
     arrays.uploadMixed(bondLimits, limits, 2, "jumpBondLimits");
     arrays.uploadMixed(radii, gate.getContactRadii(), 1, "jumpContactRadii");
     uploadExclusions(gate.getExclusions());
-    vector<mm_int4> centers;
-    for (int i = 0; i < numStereocenters; i++) {
-        const auto& atoms = graph.getStereocenter(i).atoms;
-        centers.push_back(mm_int4(atoms[0], atoms[1], atoms[2], atoms[3]));
-    }
+    vector<mm_int4> centers, stereo;
+    for (int i = 0; i < numStereocenters; i++)
+        centers.push_back(toInt4(graph.getStereocenter(i).atoms));
+    for (int i = 0; i < numStereoBonds; i++)
+        stereo.push_back(toInt4(graph.getStereoBond(i).atoms));
     arrays.upload(stereocenters, centers, "jumpStereocenters");
+    arrays.upload(stereoBonds, stereo, "jumpStereoBonds");
     arrays.upload(flags, vector<int>(NumRefusalCauses, 0), "jumpFlags");
     createKernels(program);
 }
@@ -44,11 +53,12 @@ void CommonGeometryGate::createKernels(ComputeProgram program) {
     finiteKernel->addArg(numAtoms);
     finiteKernel->addArg(); // nodes
     finiteKernel->addArg(flags);
-    bondKernel = program->createKernel("checkBonds");
+    bondKernel = program->createKernel("checkDistances");
     bondKernel->addArg(numBonds);
     bondKernel->addArg(bonds);
     bondKernel->addArg(bondLimits);
     bondKernel->addArg(); // nodes
+    bondKernel->addArg((int)RefusalCause::BrokenBond);
     bondKernel->addArg(flags);
     clashKernel = program->createKernel("checkClashes");
     clashKernel->addArg(numAtoms);
@@ -61,6 +71,11 @@ void CommonGeometryGate::createKernels(ComputeProgram program) {
     stereocenterKernel->addArg(stereocenters);
     DeviceArrays::addPlaces(stereocenterKernel, 2); // nodes, old nodes
     stereocenterKernel->addArg(flags);
+    stereoBondKernel = program->createKernel("checkStereoBonds");
+    stereoBondKernel->addArg(numStereoBonds);
+    stereoBondKernel->addArg(stereoBonds);
+    DeviceArrays::addPlaces(stereoBondKernel, 2); // nodes, old nodes
+    stereoBondKernel->addArg(flags);
 }
 
 void CommonGeometryGate::clear() {
@@ -85,6 +100,11 @@ void CommonGeometryGate::check(ComputeArray& nodes, ComputeArray& oldNodes) {
         stereocenterKernel->setArg(2, nodes);
         stereocenterKernel->setArg(3, oldNodes);
         DeviceArrays::execute(stereocenterKernel, numStereocenters);
+    }
+    if (settings.checkStereoBonds) {
+        stereoBondKernel->setArg(2, nodes);
+        stereoBondKernel->setArg(3, oldNodes);
+        DeviceArrays::execute(stereoBondKernel, numStereoBonds);
     }
 }
 

@@ -37,6 +37,8 @@ void CommonJumpKernel::initialize(const System& system, const JumpIntegrator& in
         wholeMolecules->createCells(*cells);
     const GeometryGate hostGate(graph, integrator.getGateSettings());
     gate = make_unique<CommonGeometryGate>(cc, graph, hostGate, program);
+    constraintGate =
+        make_unique<CommonConstraintGate>(cc, ConstraintGate(system, integrator.getGateSettings()), program);
     createMotionKernels(system, graph, program);
     createRiderKernel(graph, program);
     createVelocityKernel(program);
@@ -129,6 +131,11 @@ void CommonJumpKernel::apply(ContextImpl& context, double tolerance) {
     state->write(newNodes, oldCells);
     context.applyConstraints(tolerance);
     context.computeVirtualSites();
+}
+
+RefusalCause CommonJumpKernel::checkConstraints(ContextImpl&) {
+    ContextSelector selector(cc);
+    return constraintGate->check();
 }
 
 void CommonJumpKernel::drawVelocities(ContextImpl& context, double temperature, double tolerance, uint64_t seed,

@@ -31,14 +31,15 @@ map<string, string> JumpProgram::getDefines(const Settings& settings) {
     defines["PRESERVES_ORIENTATION"] = settings.preservesOrientation ? "1" : "0";
     defines["PRESERVES_CENTER"] = settings.preservesCenterOfMass ? "1" : "0";
     defines["NOT_FINITE"] = to_string((int)RefusalCause::NotFinite);
-    defines["BROKEN_BOND"] = to_string((int)RefusalCause::BrokenBond);
     defines["CLASH"] = to_string((int)RefusalCause::Clash);
     defines["INVERTED_STEREOCENTER"] = to_string((int)RefusalCause::InvertedStereocenter);
+    defines["CIS_TRANS_FLIP"] = to_string((int)RefusalCause::CisTransFlip);
     defines["AXIS_FRAME"] = to_string((int)MolecularGraph::Axis);
     defines["BISECTOR_FRAME"] = to_string((int)MolecularGraph::Bisector);
     defines["MIN_LENGTH"] = real(RidingAtoms::MinLength);
     defines["MIN_SINE"] = real(RidingAtoms::MinSine);
     defines["MIN_VOLUME"] = real(GeometryGate::MinVolume);
+    defines["MIN_TORSION_SINE"] = real(GeometryGate::MinTorsionSine);
     defines["TWO_PI"] = real(6.283185307179586476925);
     // What counts as zero follows from the precision.
     defines["PARALLEL"] = real(fine ? 1e-9 : 1e-6);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "JumpKernels.h"
+#include "internal/ConstraintGate.h"
 #include "internal/GeometryGate.h"
 #include "internal/Proposer.h"
 #include "internal/RidingAtoms.h"
@@ -30,6 +31,7 @@ public:
     double computeLogDensityRatio(OpenMM::ContextImpl& context);
     RefusalCause checkGeometry(OpenMM::ContextImpl& context);
     void apply(OpenMM::ContextImpl& context, double tolerance);
+    RefusalCause checkConstraints(OpenMM::ContextImpl& context);
     void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,
                         uint64_t jump);
 
@@ -43,6 +45,7 @@ private:
     std::unique_ptr<Proposer> proposer;
     std::unique_ptr<RidingAtoms> ridingAtoms;
     std::unique_ptr<GeometryGate> gate;
+    std::unique_ptr<ConstraintGate> constraintGate;
     std::unique_ptr<WholeMolecules> wholeMolecules;
     std::vector<OpenMM::Vec3> storedPositions, storedVelocities; // of all particles
     WholePositions old;                                          // the stored positions, molecules whole

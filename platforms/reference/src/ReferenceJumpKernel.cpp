@@ -40,6 +40,7 @@ void ReferenceJumpKernel::initialize(const System& system, const JumpIntegrator&
     proposer = make_unique<Proposer>(integrator);
     ridingAtoms = make_unique<RidingAtoms>(graph);
     gate = make_unique<GeometryGate>(graph, integrator.getGateSettings());
+    constraintGate = make_unique<ConstraintGate>(system, integrator.getGateSettings());
     wholeMolecules = make_unique<WholeMolecules>(graph);
 }
 
@@ -108,6 +109,14 @@ void ReferenceJumpKernel::apply(ContextImpl& context, double tolerance) {
     context.setPositions(proposal);
     context.applyConstraints(tolerance);
     context.computeVirtualSites();
+}
+
+RefusalCause ReferenceJumpKernel::checkConstraints(ContextImpl& context) {
+    if (constraintGate->getConstraints().empty())
+        return RefusalCause::None;
+    vector<Vec3> positions;
+    context.getPositions(positions);
+    return constraintGate->findBrokenConstraint(positions) == -1 ? RefusalCause::None : RefusalCause::Constraint;
 }
 
 void ReferenceJumpKernel::drawVelocities(ContextImpl& context, double temperature, double tolerance, uint64_t seed,

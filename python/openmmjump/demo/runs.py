@@ -123,7 +123,7 @@ def remove_safeguards(integrator: Any) -> None:
     integrator.setMaxAttempts(1)
     integrator.setRepairPolicy(integrator.Never)
     gate = integrator.getGateSettings()
-    for name in ("checkBonds", "checkClashes", "checkStereocenters", "checkEnergy"):
+    for name in (name for name in dir(gate) if name.startswith("check")):
         setattr(gate, name, False)
     integrator.setGateSettings(gate)
 

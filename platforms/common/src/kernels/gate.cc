@@ -11,15 +11,16 @@ KERNEL void checkFinite(int numAtoms, GLOBAL const mixed4* RESTRICT nodes, GLOBA
 }
 
 /**
- * limits: shortest and longest squared length of each bond, in nm^2.
+ * limits: shortest and longest squared distance of each pair, in nm^2.
+ * cause: the flag to set for a pair that is outside of them.
  */
-KERNEL void checkBonds(int numBonds, GLOBAL const int2* RESTRICT bonds, GLOBAL const mixed2* RESTRICT limits,
-        GLOBAL const mixed4* RESTRICT nodes, GLOBAL int* RESTRICT flags) {
-    for (int i = GLOBAL_ID; i < numBonds; i += GLOBAL_SIZE) {
-        mixed3 delta = trimTo3(nodes[bonds[i].y]) - trimTo3(nodes[bonds[i].x]);
+KERNEL void checkDistances(int numPairs, GLOBAL const int2* RESTRICT pairs, GLOBAL const mixed2* RESTRICT limits,
+        GLOBAL const mixed4* RESTRICT positions, int cause, GLOBAL int* RESTRICT flags) {
+    for (int i = GLOBAL_ID; i < numPairs; i += GLOBAL_SIZE) {
+        mixed3 delta = trimTo3(positions[pairs[i].y]) - trimTo3(positions[pairs[i].x]);
         mixed length2 = dot(delta, delta);
         if (!(length2 >= limits[i].x && length2 <= limits[i].y))
-            flags[BROKEN_BOND] = 1;
+            flags[cause] = 1;
     }
 }
 
@@ -69,4 +70,26 @@ KERNEL void checkStereocenters(int numCenters, GLOBAL const int4* RESTRICT cente
         if (!(now > 0 && now >= least))
             flags[INVERTED_STEREOCENTER] = 1;
     }
+}
+
+/**
+ * Cosine of the torsion about the bond y-z; 0 if three of the atoms are on a line.
+ */
+DEVICE mixed computeTorsionCosine(int4 atoms, GLOBAL const mixed4* RESTRICT nodes) {
+    mixed3 first = trimTo3(nodes[atoms.y]) - trimTo3(nodes[atoms.x]);
+    mixed3 middle = trimTo3(nodes[atoms.z]) - trimTo3(nodes[atoms.y]);
+    mixed3 last = trimTo3(nodes[atoms.w]) - trimTo3(nodes[atoms.z]);
+    mixed3 normal1 = cross(first, middle), normal2 = cross(middle, last);
+    mixed length1 = sqrt(dot(normal1, normal1)), length2 = sqrt(dot(normal2, normal2));
+    mixed least = MIN_TORSION_SINE*sqrt(dot(middle, middle));
+    if (!(length1 > least*sqrt(dot(first, first)) && length2 > least*sqrt(dot(last, last))))
+        return 0;
+    return dot(normal1, normal2)/(length1*length2);
+}
+
+KERNEL void checkStereoBonds(int numBonds, GLOBAL const int4* RESTRICT bonds, GLOBAL const mixed4* RESTRICT nodes,
+        GLOBAL const mixed4* RESTRICT oldNodes, GLOBAL int* RESTRICT flags) {
+    for (int i = GLOBAL_ID; i < numBonds; i += GLOBAL_SIZE)
+        if (computeTorsionCosine(bonds[i], oldNodes)*computeTorsionCosine(bonds[i], nodes) < 0)
+            flags[CIS_TRANS_FLIP] = 1;
 }

@@ -48,6 +48,18 @@ KERNEL void readNodes(int numAtoms, GLOBAL const real4* RESTRICT posq, GLOBAL co
 }
 
 /**
+ * Read the present positions of all particles, in the order of the System.
+ */
+KERNEL void readParticles(int numAtoms, GLOBAL const real4* RESTRICT posq, GLOBAL const int* RESTRICT atomIndex,
+        GLOBAL mixed4* RESTRICT positions CORRECTION_ARG) {
+    for (int slot = GLOBAL_ID; slot < numAtoms; slot += GLOBAL_SIZE) {
+        real4 p = posq[slot];
+        real4 c = CORRECTION(slot);
+        positions[atomIndex[slot]] = make_mixed4(p.x + (mixed) c.x, p.y + (mixed) c.y, p.z + (mixed) c.z, 0);
+    }
+}
+
+/**
  * Write the stored positions, and for the nodes those of the proposal if there is one, each in the periodic image that
  * its stored position had. The fourth components, which hold charges, stay.
  */
