@@ -118,12 +118,22 @@ public:
     void setRepairPolicy(RepairPolicy policy);
     /** Largest number of iterations of a repair. */
     int getRepairIterations() const { return repairIterations; }
-    /** Set the largest number of iterations of a repair (1 or more). */
+    /** Set the largest number of iterations of a repair (1 or more). Each is one evaluation of the forces. */
     void setRepairIterations(int iterations);
     /** Root-mean-square force at which a repair stops, in kJ/mol/nm. */
     double getRepairTolerance() const { return repairTolerance; }
     /** Set the root-mean-square force at which a repair stops, in kJ/mol/nm (above 0). */
     void setRepairTolerance(double tolerance);
+    /** Strength of the springs that hold the model atoms during a repair, in kJ/mol/nm^2. */
+    double getTetherStrength() const { return tetherStrength; }
+    /**
+     * Set the strength of the springs that hold each model atom where it was proposed while a repair moves solvent and
+     * other molecules out of its way. They act in repairs only: they are no Force of the System, and no energy that is
+     * reported includes theirs.
+     *
+     * @param strength  in kJ/mol/nm^2 (0 or more; 0 lets the model atoms go)
+     */
+    void setTetherStrength(double strength);
     /** The tests a proposal must pass, with their thresholds. */
     const GateSettings& getGateSettings() const { return gate; }
     /**
@@ -209,6 +219,7 @@ private:
     RefusalCause draw(JumpRecord& record);
     RefusalCause testEnergy(double energy, const JumpRecord& record) const;
     bool repair(JumpRecord& record);
+    double minimize(JumpRecord& record);
     bool relax(JumpRecord& record);
     RefusalCause refuse(JumpRecord& record, RefusalCause cause);
     double computeEnergy(JumpRecord& record);
@@ -218,7 +229,7 @@ private:
 
     JumpModel model;
     MolecularGraph graph;
-    double temperature, relaxationFriction, repairTolerance;
+    double temperature, relaxationFriction, repairTolerance, tetherStrength;
     int relaxationSteps, maxAttempts, repairIterations, networkThreads, randomNumberSeed;
     RepairPolicy repairPolicy;
     bool doublePrecision, cudaGraphs;

@@ -62,6 +62,7 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
     node.setIntProperty("repairPolicy", integrator.getRepairPolicy());
     node.setIntProperty("repairIterations", integrator.getRepairIterations());
     node.setDoubleProperty("repairTolerance", integrator.getRepairTolerance());
+    node.setDoubleProperty("tetherStrength", integrator.getTetherStrength());
     node.setBoolProperty("useDoublePrecision", integrator.getUseDoublePrecision());
     node.setBoolProperty("useCudaGraphs", integrator.getUseCudaGraphs());
     node.setIntProperty("networkThreads", integrator.getNetworkThreads());
@@ -97,6 +98,8 @@ void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
     integrator->setRepairPolicy((JumpIntegrator::RepairPolicy)node.getIntProperty("repairPolicy"));
     integrator->setRepairIterations(node.getIntProperty("repairIterations"));
     integrator->setRepairTolerance(node.getDoubleProperty("repairTolerance"));
+    integrator->setTetherStrength(
+        node.getDoubleProperty("tetherStrength", integrator->getTetherStrength())); // younger than version 1
     integrator->setUseDoublePrecision(node.getBoolProperty("useDoublePrecision"));
     integrator->setUseCudaGraphs(node.getBoolProperty("useCudaGraphs", false)); // younger than version 1
     integrator->setNetworkThreads(node.getIntProperty("networkThreads"));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "JumpKernels.h"
+#include "ReferenceRepair.h"
 #include "internal/GeometryGate.h"
 #include "internal/Proposer.h"
 #include "internal/RidingAtoms.h"
@@ -29,6 +30,9 @@ public:
     RefusalCause place(OpenMM::ContextImpl& context);
     RefusalCause checkGeometry(OpenMM::ContextImpl& context);
     void apply(OpenMM::ContextImpl& context, double tolerance);
+    void beginRepair(OpenMM::ContextImpl& context);
+    RepairSums measureForces(OpenMM::ContextImpl& context, double timeStep, double tether, double tolerance);
+    void moveParticles(OpenMM::ContextImpl& context, double timeStep, double keep, double mix, double tolerance);
     void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,
                         uint64_t jump);
 
@@ -43,6 +47,7 @@ private:
     std::unique_ptr<RidingAtoms> ridingAtoms;
     std::unique_ptr<GeometryGate> gate;
     std::unique_ptr<WholeMolecules> wholeMolecules;
+    std::unique_ptr<ReferenceRepair> repair;
     std::vector<OpenMM::Vec3> storedPositions, storedVelocities; // of all particles
     WholePositions old;                                          // the stored positions, molecules whole
     std::vector<OpenMM::Vec3> newAtoms;                          // proposed positions of the model atoms

@@ -41,6 +41,7 @@ void ReferenceJumpKernel::initialize(const System& system, const JumpIntegrator&
     ridingAtoms = make_unique<RidingAtoms>(graph);
     gate = make_unique<GeometryGate>(graph, integrator.getGateSettings());
     wholeMolecules = make_unique<WholeMolecules>(graph);
+    repair = make_unique<ReferenceRepair>(system, graph);
 }
 
 WholePositions ReferenceJumpKernel::readWhole(ContextImpl& context, const vector<Vec3>& positions) const {
@@ -104,6 +105,20 @@ void ReferenceJumpKernel::apply(ContextImpl& context, double tolerance) {
     context.setPositions(proposal);
     context.applyConstraints(tolerance);
     context.computeVirtualSites();
+}
+
+void ReferenceJumpKernel::beginRepair(ContextImpl& context) {
+    repair->begin(context);
+}
+
+JumpKernel::RepairSums ReferenceJumpKernel::measureForces(ContextImpl& context, double timeStep, double tether,
+                                                          double tolerance) {
+    return repair->measureForces(context, timeStep, tether, tolerance);
+}
+
+void ReferenceJumpKernel::moveParticles(ContextImpl& context, double timeStep, double keep, double mix,
+                                        double tolerance) {
+    repair->moveParticles(context, timeStep, keep, mix, tolerance);
 }
 
 void ReferenceJumpKernel::drawVelocities(ContextImpl& context, double temperature, double tolerance, uint64_t seed,
