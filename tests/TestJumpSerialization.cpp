@@ -112,6 +112,7 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     integrator.setRepairPolicy(JumpIntegrator::Always);
     integrator.setRepairIterations(17);
     integrator.setRepairTolerance(3.5);
+    integrator.setTetherStrength(450);
     integrator.setUseDoublePrecision(true);
     integrator.setUseCudaGraphs(true);
     integrator.setNetworkThreads(2);
@@ -140,6 +141,7 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     EXPECT_EQ(copy.getRepairPolicy(), JumpIntegrator::Always);
     EXPECT_EQ(copy.getRepairIterations(), 17);
     EXPECT_EQ(copy.getRepairTolerance(), 3.5);
+    EXPECT_EQ(copy.getTetherStrength(), 450);
     EXPECT_TRUE(copy.getUseDoublePrecision());
     EXPECT_TRUE(copy.getUseCudaGraphs());
     EXPECT_EQ(copy.getNetworkThreads(), 2);

@@ -171,6 +171,7 @@ NAMED_ARRAYS(JumpRecord)
             "accepted": self.accepted,
             "attempts": self.attempts,
             "repaired": self.repaired,
+            "repair_evaluations": self.repairEvaluations,
             "redraw_fraction": self.getRedrawFraction(),
             "refusals": self.getRefusalsByCause(),
             "seconds": self.getSecondsByStage(),
@@ -301,6 +302,7 @@ UNIT(JumpPlugin::JumpIntegrator::getRelaxationFriction, 1 / _unit.picosecond)
 UNIT(JumpPlugin::JumpIntegrator::getLagTime, _unit.picoseconds)
 UNIT(JumpPlugin::JumpIntegrator::getStepSize, _unit.picoseconds)
 UNIT(JumpPlugin::JumpIntegrator::getRepairTolerance, _unit.kilojoules_per_mole / _unit.nanometer)
+UNIT(JumpPlugin::JumpIntegrator::getTetherStrength, _unit.kilojoules_per_mole / _unit.nanometer**2)
 %define CHECKED_NUMBER(METHOD, ARGUMENT, QUANTITY, NAME)
 %pythonprepend METHOD %{
     _checkNumber(ARGUMENT, QUANTITY, NAME)
@@ -310,6 +312,8 @@ CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setTemperature, temp, _unit.kelvin, "
 CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setRelaxationFriction, friction, _unit.picosecond**-1, "friction")
 CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setRepairTolerance, tolerance,
                _unit.kilojoules_per_mole / _unit.nanometer, "repair tolerance")
+CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setTetherStrength, strength,
+               _unit.kilojoules_per_mole / _unit.nanometer**2, "tether strength")
 %pythoncode %{
 def _checkConstructor(args):
     """Raise TypeError, in one sentence, unless the arguments can make a JumpIntegrator."""

@@ -137,7 +137,7 @@ public:
     void setRepairPolicy(RepairPolicy policy);
     /** Largest number of iterations of a repair. */
     int getRepairIterations() const { return repairIterations; }
-    /** Set the largest number of iterations of a repair (1 or more). */
+    /** Set the largest number of iterations of a repair (1 or more). Each is one evaluation of the forces. */
     void setRepairIterations(int iterations);
     /** Root-mean-square force at which a repair stops, in kJ/mol/nm. */
     double getRepairTolerance() const { return repairTolerance; }
@@ -152,6 +152,16 @@ public:
      *         (JumpModel::hasDensity()), or does not keep orientation and centre of mass by itself
      */
     void setAcceptance(Acceptance rule);
+    /** Strength of the springs that hold the model atoms during a repair, in kJ/mol/nm^2. */
+    double getTetherStrength() const { return tetherStrength; }
+    /**
+     * Set the strength of the springs that hold each model atom where it was proposed while a repair moves solvent and
+     * other molecules out of its way. They act in repairs only: they are no Force of the System, and no energy that is
+     * reported includes theirs.
+     *
+     * @param strength  in kJ/mol/nm^2 (0 or more; 0 lets the model atoms go)
+     */
+    void setTetherStrength(double strength);
     /** The tests a proposal must pass, with their thresholds. */
     const GateSettings& getGateSettings() const { return gate; }
     /**
@@ -253,6 +263,7 @@ private:
     void branchOff();
     void resume(const std::string& checkpoint);
     bool repair(JumpRecord& record);
+    double minimize(JumpRecord& record);
     bool relax(JumpRecord& record);
     RefusalCause refuse(JumpRecord& record, RefusalCause cause);
     double computeEnergy(JumpRecord& record);
@@ -262,7 +273,7 @@ private:
 
     JumpModel model;
     MolecularGraph graph;
-    double temperature, relaxationFriction, repairTolerance;
+    double temperature, relaxationFriction, repairTolerance, tetherStrength;
     int relaxationSteps, maxAttempts, repairIterations, networkThreads, randomNumberSeed;
     RepairPolicy repairPolicy;
     Acceptance acceptance;

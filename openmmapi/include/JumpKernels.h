@@ -16,7 +16,7 @@ class JumpIntegrator;
 
 /**
  * The parts of a JumpIntegrator's step that touch positions and velocities, one method per stage, in the order in
- * which the integrator calls them. Energies, minimisation and dynamics are OpenMM's own.
+ * which the integrator calls them. Energies and dynamics are OpenMM's own.
  */
 class JumpKernel : public OpenMM::KernelImpl {
 public:
@@ -62,6 +62,36 @@ public:
      * @param tolerance  relative tolerance of the constraints
      */
     virtual void apply(OpenMM::ContextImpl& context, double tolerance) = 0;
+    /** Sums over all particles that have a mass, for RepairMinimizer. v is the velocity, k the kick, m the mass. */
+    struct RepairSums {
+        double power = 0;  ///< m v.k
+        double kick2 = 0;  ///< m k.k
+        double speed2 = 0; ///< m v.v
+        double force2 = 0; ///< F.F, without what the constraints take, kJ^2/mol^2/nm^2
+    };
+    /** Stop all particles, and tether the model atoms to where they are. */
+    virtual void beginRepair(OpenMM::ContextImpl& context) = 0;
+    /**
+     * Turn the forces that the Context has computed into kicks, the changes of the velocities in one time step. The
+     * tether is added, the force on each particle clipped, and what the constraints take is removed. The next call must
+     * be moveParticles().
+     *
+     * @param timeStep   in ps
+     * @param tether     strength of the tether, in kJ/mol/nm^2
+     * @param tolerance  relative tolerance of the constraints
+     */
+    virtual RepairSums measureForces(OpenMM::ContextImpl& context, double timeStep, double tether,
+                                     double tolerance) = 0;
+    /**
+     * Move every particle with the velocity keep * v + mix * k, which is its new velocity, no further than
+     * RepairMinimizer::MaxDisplacement; constraints and virtual sites are brought in line.
+     *
+     * @param timeStep   in ps
+     * @param keep, mix  shares of the old velocity and of the kick
+     * @param tolerance  relative tolerance of the constraints
+     */
+    virtual void moveParticles(OpenMM::ContextImpl& context, double timeStep, double keep, double mix,
+                               double tolerance) = 0;
     /**
      * Test whether the Context's current positions satisfy the constraints: OpenMM says nothing where it could not
      * bring them in line.

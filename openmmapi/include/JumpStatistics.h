@@ -28,6 +28,7 @@ struct OPENMM_EXPORT_JUMP JumpRecord {
     bool accepted = false;                        ///< false if every proposal was refused and the step was MD only
     bool repaired = false;                        ///< whether the proposal was minimised
     int attempts = 0;                             ///< number of proposals drawn
+    int repairEvaluations = 0;                    ///< evaluations of the forces in repairs
     RefusalCause refusal = RefusalCause::None;    ///< cause of the last refusal in this step, None if there was none
     std::array<int, NumRefusalCauses> refusals{}; ///< refused proposals by RefusalCause
     double energyBefore = 0;                      ///< potential energy before the jump, kJ/mol
@@ -46,6 +47,7 @@ struct OPENMM_EXPORT_JUMP JumpStatistics {
     long long accepted = 0;                             ///< steps whose jump was accepted
     long long attempts = 0;                             ///< proposals drawn
     long long repaired = 0;                             ///< steps whose proposal was minimised
+    long long repairEvaluations = 0;                    ///< evaluations of the forces in repairs
     std::array<long long, NumRefusalCauses> refusals{}; ///< refused proposals by RefusalCause
     std::array<double, NumJumpStages> seconds{};        ///< wall time by JumpStage, s
 

@@ -8,11 +8,11 @@
 #include "Base64.h"
 #include "JumpKernels.h"
 #include "internal/AcceptanceRule.h"
+#include "internal/RepairMinimizer.h"
 #include "internal/Snapshot.h"
 #include "internal/Thermostat.h"
 #include "openmm/Context.h"
 #include "openmm/LangevinMiddleIntegrator.h"
-#include "openmm/LocalEnergyMinimizer.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/internal/ContextImpl.h"
 #include "openmm/internal/ForceImpl.h"
@@ -105,9 +105,9 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
 JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature,
                                Integrator* relaxation) :
     model(model), graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0),
-    relaxationSteps(50), maxAttempts(10), repairIterations(50), networkThreads(0), randomNumberSeed(0),
-    repairPolicy(WhenNeeded), acceptance(Gate), doublePrecision(false), cudaGraphs(false), jumpNumber(0), noiseSeed(0),
-    noiseBranch(0), hasEnvironment(false) {
+    tetherStrength(1000.0), relaxationSteps(50), maxAttempts(10), repairIterations(50), networkThreads(0),
+    randomNumberSeed(0), repairPolicy(WhenNeeded), acceptance(Gate), doublePrecision(false), cudaGraphs(false),
+    jumpNumber(0), noiseSeed(0), noiseBranch(0), hasEnvironment(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
     require(!isBound(*relaxation), "the relaxation integrator is already in use by another Context");
     requireTemperature(temperature);
@@ -164,6 +164,11 @@ void JumpIntegrator::setAcceptance(Acceptance rule) {
                     "falsify the Metropolis criterion");
     }
     acceptance = rule;
+}
+
+void JumpIntegrator::setTetherStrength(double strength) {
+    require(isfinite(strength) && strength >= 0, "the tether strength cannot be negative");
+    tetherStrength = strength;
 }
 
 void JumpIntegrator::setGateSettings(const GateSettings& settings) {
@@ -391,17 +396,35 @@ bool JumpIntegrator::repair(JumpRecord& record) {
     {
         StageTimer timer(record, JumpStage::Repair);
         applyProposal();
-        LocalEnergyMinimizer::minimize(*owner, repairTolerance, repairIterations);
+        record.energyRepaired = minimize(record);
         cause = jumpKernel().checkGeometry(*context);
         if (cause == RefusalCause::None)
             cause = jumpKernel().checkConstraints(*context);
     }
-    record.energyRepaired = computeEnergy(record);
     if (cause == RefusalCause::None)
         cause = judge(record);
     record.repaired = (cause == RefusalCause::None);
     refuse(record, cause);
     return record.repaired;
+}
+
+double JumpIntegrator::minimize(JumpRecord& record) {
+    RepairMinimizer::Settings settings;
+    settings.maxEvaluations = repairIterations;
+    settings.forceTolerance = repairTolerance;
+    settings.tetherStrength = tetherStrength;
+    settings.constraintTolerance = getConstraintTolerance();
+    settings.forceGroups = getIntegrationForceGroups();
+    // Going on below the old energy would take heat out of all that surrounds the jump.
+    const auto isMended = [&](double energy) {
+        return repairPolicy != Always && isfinite(energy) && energy <= record.energyBefore &&
+               jumpKernel().checkGeometry(*context) == RefusalCause::None;
+    };
+    const RepairMinimizer::Result result = RepairMinimizer(*context, jumpKernel(), settings).minimize(isMended);
+    stateChanged(State::Positions);
+    stateChanged(State::Velocities);
+    record.repairEvaluations += result.evaluations;
+    return result.energy;
 }
 
 bool JumpIntegrator::relax(JumpRecord& record) {

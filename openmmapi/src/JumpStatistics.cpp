@@ -22,6 +22,7 @@ void JumpStatistics::addStep(const JumpRecord& record) {
     accepted += record.accepted;
     repaired += record.repaired && record.accepted;
     attempts += record.attempts;
+    repairEvaluations += record.repairEvaluations;
     for (int i = 0; i < NumRefusalCauses; i++)
         refusals[i] += record.refusals[i];
     for (int i = 0; i < NumJumpStages; i++)
@@ -52,6 +53,8 @@ string JumpStatistics::toString() const {
         snprintf(line, sizeof(line), "  refused, %-22s %8lld\n", getName((RefusalCause)i), refusals[i]);
         text += line;
     }
+    snprintf(line, sizeof(line), "  force evaluations of repairs    %8lld\n", repairEvaluations);
+    text += line;
     for (int i = 0; i < NumJumpStages; i++) {
         snprintf(line, sizeof(line), "  %-12s %10.3f s\n", getName((JumpStage)i), seconds[i]);
         text += line;

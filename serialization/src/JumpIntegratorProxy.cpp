@@ -70,6 +70,7 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
     node.setIntProperty("acceptance", integrator.getAcceptance());
     node.setIntProperty("repairIterations", integrator.getRepairIterations());
     node.setDoubleProperty("repairTolerance", integrator.getRepairTolerance());
+    node.setDoubleProperty("tetherStrength", integrator.getTetherStrength());
     node.setBoolProperty("useDoublePrecision", integrator.getUseDoublePrecision());
     node.setBoolProperty("useCudaGraphs", integrator.getUseCudaGraphs());
     node.setIntProperty("networkThreads", integrator.getNetworkThreads());
@@ -107,6 +108,8 @@ void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
     integrator->setAcceptance((JumpIntegrator::Acceptance)node.getIntProperty("acceptance", JumpIntegrator::Gate));
     integrator->setRepairIterations(node.getIntProperty("repairIterations"));
     integrator->setRepairTolerance(node.getDoubleProperty("repairTolerance"));
+    integrator->setTetherStrength(
+        node.getDoubleProperty("tetherStrength", integrator->getTetherStrength())); // younger than version 1
     integrator->setUseDoublePrecision(node.getBoolProperty("useDoublePrecision"));
     integrator->setUseCudaGraphs(node.getBoolProperty("useCudaGraphs", false));
     integrator->setNetworkThreads(node.getIntProperty("networkThreads"));

@@ -116,6 +116,8 @@ TEST_F(JumpIntegratorTest, RefusesBadSettings) {
     expectError([&] { integrator.setMaxAttempts(0); }, "attempts");
     expectError([&] { integrator.setRepairIterations(0); }, "repair iterations");
     expectError([&] { integrator.setRepairTolerance(0); }, "repair tolerance");
+    expectError([&] { integrator.setTetherStrength(-1); }, "tether strength");
+    expectError([&] { integrator.setTetherStrength(nan); }, "tether strength");
     expectError([&] { integrator.setTimeGrid({0, 0.5, 0.5, 1}); }, "strictly increasing");
     expectError([&] { integrator.setTimeGrid({0.1, 1}); }, "from 0 to 1");
     expectError([&] { integrator.setNetworkThreads(-1); }, "threads");

@@ -32,6 +32,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 OpenMMException = openmm.OpenMMException
 KELVIN, PER_PS, PS = unit.kelvin, unit.picosecond**-1, unit.picosecond
 TOLERANCE = unit.kilojoule_per_mole / unit.nanometer
+TETHER = unit.kilojoules_per_mole / unit.nanometer**2
 LAG = 1000.0  # ps, of the shipped model
 SEED = 11
 
@@ -243,6 +244,7 @@ def test_getters_have_units():
         (integrator.getStepSize(), LAG + 50 * 0.004, unit.picosecond),
         (integrator.getRelaxationFriction(), 20, PER_PS),
         (integrator.getRepairTolerance(), 100, TOLERANCE),
+        (integrator.getTetherStrength(), 1000, TETHER),
         (integrator.getModel().getLagTime(), LAG, unit.picosecond),
         (integrator.getModel().getTemperature(), 300, unit.kelvin),
     ):
@@ -275,6 +277,8 @@ def test_getters_have_units():
         ("RelaxationFriction", 0, 0 * PER_PS),
         ("RepairTolerance", 10.5, 10.5 * TOLERANCE),
         ("RepairTolerance", 1 * unit.kilocalorie_per_mole / unit.angstrom, 41.84 * TOLERANCE),
+        ("TetherStrength", 0, 0 * TETHER),
+        ("TetherStrength", 2 * unit.kilojoule_per_mole / unit.angstrom**2, 200 * TETHER),
         ("RelaxationSteps", 0, 0),
         ("RelaxationSteps", np.int64(7), 7),
         ("MaxAttempts", 1, 1),
@@ -318,6 +322,8 @@ def test_setters_round_trip(setting, value, expected):
             TypeError,
             "repair tolerance must be .* not in kilojoule/mole",
         ),
+        ("TetherStrength", -1, OpenMMException, "tether strength cannot be negative"),
+        ("TetherStrength", 1 * unit.kilojoule_per_mole, TypeError, "tether strength must be .* not in kilojoule/mole"),
         ("RelaxationSteps", -1, OpenMMException, "relaxation steps cannot be negative"),
         ("RelaxationSteps", 2.5, TypeError, "int"),
         ("MaxAttempts", 0, OpenMMException, "attempts must be at least 1"),
@@ -456,7 +462,8 @@ def test_statistics_and_last_jump(run):
     assert last.getRefusalName() in ("none", *reporters.CAUSES)
 
     names = integrator.getStatistics().asDict()
-    assert set(names) == {"steps", "accepted", "attempts", "repaired", "redraw_fraction", "refusals", "seconds"}
+    counts = {"steps", "accepted", "attempts", "repaired", "repair_evaluations"}
+    assert set(names) == counts | {"redraw_fraction", "refusals", "seconds"}
     assert tuple(names["refusals"]) == tuple(last.getRefusalsByCause()) == reporters.CAUSES
     assert tuple(names["seconds"]) == tuple(last.getSecondsByStage()) == reporters.STAGES
     assert names["seconds"]["network"] > 0 and names["seconds"]["relaxation"] > 0
@@ -558,6 +565,7 @@ def changed():
         ("RepairPolicy", JumpIntegrator.Never),
         ("RepairIterations", 20),
         ("RepairTolerance", 50),
+        ("TetherStrength", 300),
         ("GateSettings", gate),
         ("TimeGrid", np.linspace(0, 1, 16)),
         ("UseDoublePrecision", True),
@@ -574,8 +582,8 @@ def settings(integrator):
     """All settings of an integrator, to compare."""
     names = (
         "Temperature", "LagTime", "StepSize", "RelaxationSteps", "RelaxationFriction", "MaxAttempts", "RepairPolicy",
-        "RepairIterations", "RepairTolerance", "TimeGrid", "UseDoublePrecision", "UseCudaGraphs", "NetworkThreads",
-        "RandomNumberSeed", "ConstraintTolerance",
+        "RepairIterations", "RepairTolerance", "TetherStrength", "TimeGrid", "UseDoublePrecision", "UseCudaGraphs",
+        "NetworkThreads", "RandomNumberSeed", "ConstraintTolerance",
     )  # fmt: skip
     gate, relaxation = integrator.getGateSettings(), integrator.getRelaxationIntegrator()
     fields = [name for name in dir(GateSettings) if name.startswith(("check", "min", "max", "clash"))]

@@ -6,6 +6,7 @@
 
 #include "CommonConstraintGate.h"
 #include "CommonGeometryGate.h"
+#include "CommonRepair.h"
 #include "CommonStateStore.h"
 #include "CommonWholeMolecules.h"
 #include "JumpKernels.h"
@@ -29,6 +30,10 @@ public:
     RefusalCause checkGeometry(OpenMM::ContextImpl& context) override;
     void apply(OpenMM::ContextImpl& context, double tolerance) override;
     RefusalCause checkConstraints(OpenMM::ContextImpl& context) override;
+    void beginRepair(OpenMM::ContextImpl& context) override;
+    RepairSums measureForces(OpenMM::ContextImpl& context, double timeStep, double tether, double tolerance) override;
+    void moveParticles(OpenMM::ContextImpl& context, double timeStep, double keep, double mix,
+                       double tolerance) override;
     void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,
                         uint64_t jump) override;
 
@@ -60,6 +65,7 @@ private:
     std::unique_ptr<CommonWholeMolecules> wholeMolecules;
     std::unique_ptr<CommonGeometryGate> gate;
     std::unique_ptr<CommonConstraintGate> constraintGate;
+    std::unique_ptr<CommonRepair> repair;
     OpenMM::ComputeArray oldNodes, newNodes, presentNodes;
     OpenMM::ComputeArray oldCells, presentCells; // how far oldNodes and presentNodes were moved to be whole
     OpenMM::ComputeArray weights, riders;

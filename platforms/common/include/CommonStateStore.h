@@ -34,6 +34,8 @@ public:
      * @param cells  how many cells each stored position was moved to make molecules whole
      */
     void write(OpenMM::ComputeArray& nodes, OpenMM::ComputeArray& cells);
+    /** The node of each particle, or -1. */
+    OpenMM::ComputeArray& getNodeOfParticle() { return nodeOfParticle; }
     /** The periodic box vectors of the stored state, in nm. */
     const OpenMM::Vec3* getBox() const { return box; }
 

@@ -37,6 +37,16 @@ public:
         else
             array.upload(static_cast<const void*>(std::vector<float>(values.begin(), values.end()).data()));
     }
+    /** Read an array of vectors of mixed numbers. */
+    void downloadMixed(OpenMM::ComputeArray& array, double* values) const {
+        if (mixedIsDouble()) {
+            array.download(static_cast<void*>(values));
+            return;
+        }
+        std::vector<float> floats(array.getSize() * array.getElementSize() / sizeof(float));
+        array.download(static_cast<void*>(floats.data()));
+        std::copy(floats.begin(), floats.end(), values);
+    }
     /** Make an array that holds the values, which are integers or vectors of such. */
     template <class T>
     void upload(OpenMM::ComputeArray& array, const std::vector<T>& values, const std::string& name) const {

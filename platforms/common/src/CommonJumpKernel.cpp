@@ -39,6 +39,7 @@ void CommonJumpKernel::initialize(const System& system, const JumpIntegrator& in
     gate = make_unique<CommonGeometryGate>(cc, graph, hostGate, program);
     constraintGate =
         make_unique<CommonConstraintGate>(cc, ConstraintGate(system, integrator.getGateSettings()), program);
+    repair = make_unique<CommonRepair>(cc, graph, *state, program, workGroupSize);
     createMotionKernels(system, graph, program);
     createRiderKernel(graph, program);
     createVelocityKernel(program);
@@ -136,6 +137,22 @@ void CommonJumpKernel::apply(ContextImpl& context, double tolerance) {
 RefusalCause CommonJumpKernel::checkConstraints(ContextImpl&) {
     ContextSelector selector(cc);
     return constraintGate->check();
+}
+
+void CommonJumpKernel::beginRepair(ContextImpl&) {
+    ContextSelector selector(cc);
+    repair->begin();
+}
+
+JumpKernel::RepairSums CommonJumpKernel::measureForces(ContextImpl& context, double timeStep, double tether,
+                                                       double tolerance) {
+    ContextSelector selector(cc);
+    return repair->measureForces(context, timeStep, tether, tolerance);
+}
+
+void CommonJumpKernel::moveParticles(ContextImpl& context, double timeStep, double keep, double mix, double tolerance) {
+    ContextSelector selector(cc);
+    repair->moveParticles(context, timeStep, keep, mix, tolerance);
 }
 
 void CommonJumpKernel::drawVelocities(ContextImpl& context, double temperature, double tolerance, uint64_t seed,

@@ -7,6 +7,7 @@
 #include "MolecularGraph.h"
 #include "RefusalCause.h"
 #include "internal/GeometryGate.h"
+#include "internal/RepairMinimizer.h"
 #include "internal/RidingAtoms.h"
 
 using namespace std;
@@ -16,7 +17,7 @@ namespace JumpPlugin {
 string JumpProgram::getSource() {
     using Sources = CommonJumpKernelSources;
     return Sources::state + Sources::wholeMolecules + Sources::superposition + Sources::ridingAtoms + Sources::gate +
-           Sources::velocities;
+           Sources::velocities + Sources::repair;
 }
 
 map<string, string> JumpProgram::getDefines(const Settings& settings) {
@@ -40,6 +41,8 @@ map<string, string> JumpProgram::getDefines(const Settings& settings) {
     defines["MIN_SINE"] = real(RidingAtoms::MinSine);
     defines["MIN_VOLUME"] = real(GeometryGate::MinVolume);
     defines["MIN_TORSION_SINE"] = real(GeometryGate::MinTorsionSine);
+    defines["MAX_FORCE"] = real(RepairMinimizer::MaxForce);
+    defines["MAX_DISPLACEMENT"] = real(RepairMinimizer::MaxDisplacement);
     defines["TWO_PI"] = real(6.283185307179586476925);
     // What counts as zero follows from the precision.
     defines["PARALLEL"] = real(fine ? 1e-9 : 1e-6);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "JumpKernels.h"
+#include "ReferenceRepair.h"
 #include "internal/ConstraintGate.h"
 #include "internal/GeometryGate.h"
 #include "internal/Proposer.h"
@@ -32,6 +33,9 @@ public:
     RefusalCause checkGeometry(OpenMM::ContextImpl& context);
     void apply(OpenMM::ContextImpl& context, double tolerance);
     RefusalCause checkConstraints(OpenMM::ContextImpl& context);
+    void beginRepair(OpenMM::ContextImpl& context);
+    RepairSums measureForces(OpenMM::ContextImpl& context, double timeStep, double tether, double tolerance);
+    void moveParticles(OpenMM::ContextImpl& context, double timeStep, double keep, double mix, double tolerance);
     void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,
                         uint64_t jump);
 
@@ -47,6 +51,7 @@ private:
     std::unique_ptr<GeometryGate> gate;
     std::unique_ptr<ConstraintGate> constraintGate;
     std::unique_ptr<WholeMolecules> wholeMolecules;
+    std::unique_ptr<ReferenceRepair> repair;
     std::vector<OpenMM::Vec3> storedPositions, storedVelocities; // of all particles
     WholePositions old;                                          // the stored positions, molecules whole
     std::vector<OpenMM::Vec3> newAtoms;                          // proposed positions of the model atoms

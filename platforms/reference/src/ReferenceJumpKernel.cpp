@@ -42,6 +42,7 @@ void ReferenceJumpKernel::initialize(const System& system, const JumpIntegrator&
     gate = make_unique<GeometryGate>(graph, integrator.getGateSettings());
     constraintGate = make_unique<ConstraintGate>(system, integrator.getGateSettings());
     wholeMolecules = make_unique<WholeMolecules>(graph);
+    repair = make_unique<ReferenceRepair>(system, graph);
 }
 
 WholePositions ReferenceJumpKernel::readWhole(ContextImpl& context, const vector<Vec3>& positions) const {
@@ -117,6 +118,20 @@ RefusalCause ReferenceJumpKernel::checkConstraints(ContextImpl& context) {
     vector<Vec3> positions;
     context.getPositions(positions);
     return constraintGate->findBrokenConstraint(positions) == -1 ? RefusalCause::None : RefusalCause::Constraint;
+}
+
+void ReferenceJumpKernel::beginRepair(ContextImpl& context) {
+    repair->begin(context);
+}
+
+JumpKernel::RepairSums ReferenceJumpKernel::measureForces(ContextImpl& context, double timeStep, double tether,
+                                                          double tolerance) {
+    return repair->measureForces(context, timeStep, tether, tolerance);
+}
+
+void ReferenceJumpKernel::moveParticles(ContextImpl& context, double timeStep, double keep, double mix,
+                                        double tolerance) {
+    repair->moveParticles(context, timeStep, keep, mix, tolerance);
 }
 
 void ReferenceJumpKernel::drawVelocities(ContextImpl& context, double temperature, double tolerance, uint64_t seed,
