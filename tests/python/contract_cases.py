@@ -172,5 +172,3 @@ def raises_sentence(words: str, action: Any, kind: type[Exception] = OpenMMExcep
         action()
     text = str(caught.value)
     assert "\n" not in text.strip() and "prototypes" not in text and "bad_cast" not in text
-
-

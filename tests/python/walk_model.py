@@ -65,4 +65,3 @@ def make_walk_model(
         preserves_center_of_mass=preserves,
     )
     return JumpModel.fromBytes(file.to_bytes(), "walk")
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import pickle
 import threading
 
@@ -11,12 +10,29 @@ import numpy as np
 import openmm
 import pytest
 from contract_cases import (
-    BOLTZ, LAG_TIME, PS, SEED, STEP, TEMPERATURE, OpenMMException, build_vacuum, degrees_of_freedom, kinetic_energy,
-    largest_constraint_error, make, open_gate, platform, positions, potential_energy, raises_sentence, shipped,
-    simulate, solvated_by_formula, time_of, vacuum, velocities, walk,
+    BOLTZ,
+    LAG_TIME,
+    SEED,
+    STEP,
+    TEMPERATURE,
+    degrees_of_freedom,
+    kinetic_energy,
+    largest_constraint_error,
+    make,
+    open_gate,
+    platform,
+    positions,
+    potential_energy,
+    raises_sentence,
+    shipped,
+    simulate,
+    solvated_by_formula,
+    time_of,
+    vacuum,
+    velocities,
 )  # fmt: skip
 from openmm import app, unit
-from openmmjump import JumpIntegrator, MolecularGraph
+from openmmjump import JumpIntegrator
 from openmmjump.demo.molecule import Molecule
 
 
@@ -340,9 +356,7 @@ def test_simulation_from_files(tmp_path):
     run.step(1)
     found, properties = platform("Reference")
     names = [str(tmp_path / f"{key}.xml") for key in ("system", "integrator")]
-    again = app.Simulation(
-        molecule.topology, *names, found, properties or None, state=str(tmp_path / "state.xml")
-    )
+    again = app.Simulation(molecule.topology, *names, found, properties or None, state=str(tmp_path / "state.xml"))
     again.step(1)
     assert np.array_equal(positions(again), positions(run))
     assert JumpIntegrator.cast(again.integrator).getStatistics().steps == 1

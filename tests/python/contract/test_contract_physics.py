@@ -11,10 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contract_cases import (
-    BOLTZ, TEMPERATURE, degrees_of_freedom, kinetic_energy, make, open_gate, platform, positions, shipped, simulate,
-    solvated_by_formula, vacuum,
+    BOLTZ,
+    TEMPERATURE,
+    degrees_of_freedom,
+    kinetic_energy,
+    make,
+    open_gate,
+    platform,
+    positions,
+    shipped,
+    simulate,
+    solvated_by_formula,
+    vacuum,
 )  # fmt: skip
-from openmmjump.evaluation import dihedrals
+from openmmjump.evaluation.basins import assign_basins
+from openmmjump.evaluation.torsions import phi_psi
 from scipy import stats
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
@@ -51,25 +62,18 @@ def test_kinetic_energy_at_the_end_of_steps():
     assert stats.kstest(kinetic, expected.cdf).pvalue > 1e-3
 
 
-def basins(x: np.ndarray) -> int:
-    """Basin of a conformation (nm): 0 for beta and PPII, 1 for right-handed alpha, 2 for phi > 0."""
-    phi, psi = dihedrals.phi_psi(x)
-    if 0 <= phi < 150:
-        return 2
-    return 1 if -120 <= psi < 60 else 0
-
-
 @pytest.mark.slow
 def test_transitions_are_balanced():
     """In equilibrium as many jumps go from i to j as from j to i: counted over 3000 jumps at lag one."""
     molecule = solvated_by_formula()
     platform("CPU")
     run = simulate(molecule, make(molecule, model=shipped(), steps=50), "CPU")
-    states = []
+    frames = []
     run.step(20)
     for _ in range(3000):
         run.step(1)
-        states.append(basins(positions(run)))
+        frames.append(positions(run))
+    states = assign_basins(*phi_psi(np.array(frames), molecule.topology))
     counts = np.zeros((3, 3))
     np.add.at(counts, (states[:-1], states[1:]), 1)
     assert counts[0, 1] + counts[1, 0] > 200  # there is something to count

@@ -13,13 +13,25 @@ import numpy as np
 import openmm
 import pytest
 from contract_cases import (
-    BOLTZ, LAG_TIME, TEMPERATURE, OpenMMException, build_vacuum, degrees_of_freedom, kinetic_energy,
-    largest_constraint_error, make, open_gate, platform, positions, simulate, time_of, vacuum,
+    BOLTZ,
+    LAG_TIME,
+    TEMPERATURE,
+    OpenMMException,
+    build_vacuum,
+    degrees_of_freedom,
+    kinetic_energy,
+    largest_constraint_error,
+    make,
+    open_gate,
+    platform,
+    positions,
+    simulate,
+    time_of,
+    vacuum,
 )  # fmt: skip
-from openmm import app, unit
+from openmm import unit
 from openmm.amd import AMDForceGroupIntegrator, AMDIntegrator, DualAMDIntegrator
 from openmm.mtsintegrator import MTSIntegrator, MTSLangevinIntegrator
-from openmmjump import JumpIntegrator
 
 FS = 0.001  # ps
 GROUPS = [(0, 1), (1, 2)]  # of the MTS integrators: nonbonded forces once, bonded ones twice in a step
@@ -74,7 +86,7 @@ def grouped():
 
 
 @pytest.mark.parametrize("kind", WORKING)
-def test_works(name, kind):
+def test_relaxation_integrators(name, kind):
     """Jumps are accepted, time and steps are right, constraints hold, temperatures are sane, a copy does the same."""
     molecule = grouped()
     integrator = make(molecule, relaxation=WORKING[kind](), steps=3)
@@ -97,7 +109,7 @@ def test_works(name, kind):
 
 
 @pytest.mark.parametrize("kind", [k for k in WORKING if k not in ("AMD", "AMDForceGroup", "DualAMD", "MTS", "Custom")])
-def test_checkpoints(name, kind):
+def test_checkpoints_of_relaxations(name, kind):
     """A checkpoint continues exactly with every relaxation that has no variables of its own."""
     molecule = grouped()
     run = simulate(molecule, make(molecule, relaxation=WORKING[kind](), steps=3), name)
@@ -111,7 +123,7 @@ def test_checkpoints(name, kind):
 
 
 @pytest.mark.parametrize("kind", WORKING)
-def test_copies(kind):
+def test_copies_of_relaxations(kind):
     """Through XML: the relaxation keeps its settings."""
     integrator = make(relaxation=WORKING[kind]())
     again = copy.deepcopy(integrator)
@@ -155,7 +167,7 @@ def test_leapfrog_does_not_shift_the_velocities(name, steps):
 def test_variable_steps_are_refused(relaxation):
     """A jump takes getStepSize(), which must not change with the forces."""
     molecule = vacuum()
-    with pytest.raises(OpenMMException, match="step size|variable") as caught:
+    with pytest.raises(OpenMMException, match=r"step size|variable") as caught:
         openmm.Context(molecule.system, make(molecule, relaxation=relaxation()), *platform("Reference"))
     assert "\n" not in str(caught.value)
 
@@ -165,7 +177,7 @@ def test_rpmd_is_refused():
     """Ring polymers have positions of their own, which a jump does not move."""
     molecule = build_vacuum(constraints=None)
     relaxation = openmm.RPMDIntegrator(4, TEMPERATURE, 1, FS / 2)
-    with pytest.raises(OpenMMException, match="RPMD|copies|beads") as caught:
+    with pytest.raises(OpenMMException, match=r"RPMD|copies|beads") as caught:
         openmm.Context(molecule.system, make(molecule, relaxation=relaxation), *platform("Reference"))
     assert "\n" not in str(caught.value)
 

@@ -9,7 +9,16 @@ import numpy as np
 import openmm
 import pytest
 from contract_cases import (
-    BOLTZ, LAG_TIME, PS, STEP, degrees_of_freedom, make, positions, simulate, time_of, vacuum, velocities,
+    BOLTZ,
+    LAG_TIME,
+    PS,
+    STEP,
+    degrees_of_freedom,
+    positions,
+    simulate,
+    time_of,
+    vacuum,
+    velocities,
 )  # fmt: skip
 from openmm import app, unit
 from openmm.app.internal.xtc_utils import read_xtc

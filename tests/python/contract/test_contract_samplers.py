@@ -10,7 +10,16 @@ import numpy as np
 import openmm
 import pytest
 from contract_cases import (
-    BOLTZ, LAG_TIME, STEP, degrees_of_freedom, make, open_gate, positions, potential_energy, simulate, vacuum,
+    BOLTZ,
+    LAG_TIME,
+    STEP,
+    degrees_of_freedom,
+    make,
+    open_gate,
+    positions,
+    potential_energy,
+    simulate,
+    vacuum,
     velocities,
 )  # fmt: skip
 from openmm import app, unit
@@ -178,18 +187,14 @@ def test_replicas_have_noise_of_their_own():
 def test_replicas_can_be_reported(tmp_path):
     """ReplicaExchangeReporter writes and resumes."""
     states = [{"temperature": t * unit.kelvin} for t in (300, 400)]
-    run, sampler = replicas(states, 0)
-    sampler.reporters.append(
-        app.ReplicaExchangeReporter(str(tmp_path), 1, sampler, energy=True, checkpoints=True)
-    )
+    _, sampler = replicas(states, 0)
+    sampler.reporters.append(app.ReplicaExchangeReporter(str(tmp_path), 1, sampler, energy=True, checkpoints=True))
     sampler.simulate(2)
     kept = [s.getPositions(asNumpy=True)._value for s in sampler.replicaConformation]
     del sampler.reporters[:]
     other, resumed = replicas(states, 0)
     resumed.reporters.append(
-        app.ReplicaExchangeReporter(
-            str(tmp_path), 1, resumed, energy=True, checkpoints=True, resume=True
-        )
+        app.ReplicaExchangeReporter(str(tmp_path), 1, resumed, energy=True, checkpoints=True, resume=True)
     )
     assert resumed.currentIteration == 2
     found = [s.getPositions(asNumpy=True)._value for s in resumed.replicaConformation]

@@ -10,8 +10,24 @@ import numpy as np
 import openmm
 import pytest
 from contract_cases import (
-    BOLTZ, LAG_TIME, STEP, TEMPERATURE, OpenMMException, build_vacuum, largest_constraint_error, make, open_gate,
-    platform, positions, raises_sentence, shipped, simulate, time_of, vacuum, velocities, walk,
+    BOLTZ,
+    LAG_TIME,
+    STEP,
+    TEMPERATURE,
+    OpenMMException,
+    build_vacuum,
+    largest_constraint_error,
+    make,
+    open_gate,
+    platform,
+    positions,
+    raises_sentence,
+    shipped,
+    simulate,
+    time_of,
+    vacuum,
+    velocities,
+    walk,
 )  # fmt: skip
 from openmm import app, unit
 from openmmjump import JumpIntegrator, MolecularGraph, data
@@ -147,7 +163,7 @@ def two_molecules():
     """Two alanine dipeptides 2 nm apart, in vacuum."""
     pdb = app.PDBFile(data.path("alanine-dipeptide.pdb"))
     modeller = app.Modeller(pdb.topology, pdb.positions)
-    modeller.add(pdb.topology, (to_nm(pdb.positions) + [2.0, 0, 0]) * unit.nanometer)
+    modeller.add(pdb.topology, (to_nm(pdb.positions) + np.array([2.0, 0, 0])) * unit.nanometer)
     system = app.ForceField("amber14-all.xml").createSystem(modeller.topology, constraints=app.HBonds)
     return Molecule(modeller.topology, system, to_nm(modeller.positions))
 
@@ -213,9 +229,7 @@ def lysozyme(tmp_path_factory):
 
 def test_a_protein_with_its_ligand(lysozyme):
     """Protein and ligand are two molecules of one graph, which says which is which; both jump."""
-    graph = MolecularGraph.fromTopology(
-        lysozyme.topology, walk(), system=lysozyme.system, ligand_residues=["TMP"]
-    )
+    graph = MolecularGraph.fromTopology(lysozyme.topology, walk(), system=lysozyme.system, ligand_residues=["TMP"])
     assert (graph.getNumAtoms(), len(set(graph.getMolecules()))) == (1298, 2)
     assert sum(graph.getAtom(i).ligand for i in range(graph.getNumAtoms())) == 8
     run = simulate(lysozyme, make(lysozyme, graph=graph, steps=2), "CPU")
