@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 PAGE = HERE.parents[2] / "docs" / "contract.md"
 
 
-def tests_in(file: Path) -> set[str]:
+def find_tests(file: Path) -> set[str]:
     """Names of the test functions of a file."""
     found = ast.parse(file.read_text()).body
     return {item.name for item in found if isinstance(item, ast.FunctionDef) and item.name.startswith("test_")}
@@ -18,7 +18,7 @@ def tests_in(file: Path) -> set[str]:
 
 def test_the_page_names_every_test():
     """A test in two files would be told by neither name."""
-    files = {file: tests_in(file) for file in sorted(HERE.glob("test_*.py"))}
+    files = {file: find_tests(file) for file in sorted(HERE.glob("test_*.py"))}
     names = sorted(name for found in files.values() for name in found)
     assert len(names) == len(set(names)) > 50
     assert set(re.findall(r"`(test_\w+)`", PAGE.read_text())) == set(names)
