@@ -1,0 +1,100 @@
+"""The ensemble that comes out: velocities, detailed balance, and a solution as plain MD has it."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from contract_cases import (
+    BOLTZ,
+    TEMPERATURE,
+    degrees_of_freedom,
+    kinetic_energy,
+    make,
+    open_gate,
+    platform,
+    positions,
+    shipped,
+    simulate,
+    solvated_by_formula,
+    vacuum,
+)  # fmt: skip
+from openmmjump.evaluation.basins import assign_basins
+from openmmjump.evaluation.torsions import phi_psi
+from scipy import stats
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+
+
+def test_velocities_are_maxwell_boltzmann(name):
+    """The kinetic energy after a jump is drawn from a Gamma distribution of f/2, kT: every jump a new, exact draw."""
+    molecule = vacuum()
+    run = simulate(molecule, open_gate(make(molecule, steps=0)), name)
+    kinetic = []
+    for _ in range(400):
+        run.context.setPositions(molecule.positions)
+        run.step(1)
+        kinetic.append(kinetic_energy(run))
+    freedom = degrees_of_freedom(run.system) + 3  # no dynamics, so no CMMotionRemover
+    expected = stats.gamma(freedom / 2, scale=BOLTZ * TEMPERATURE)
+    assert stats.kstest(kinetic, expected.cdf).pvalue > 1e-3
+    # The test has teeth: five kelvin more or three degrees of freedom less would show.
+    for other in (stats.gamma(freedom / 2, scale=BOLTZ * 310), stats.gamma((freedom - 3) / 2, scale=BOLTZ * 300)):
+        assert stats.kstest(kinetic, other.cdf).pvalue < stats.kstest(kinetic, expected.cdf).pvalue
+    assert abs(np.corrcoef(kinetic[:-1], kinetic[1:])[0, 1]) < 5 / math.sqrt(len(kinetic))
+
+
+@pytest.mark.slow
+def test_kinetic_energy_at_the_end_of_steps():
+    """After the relaxation, too, with the shipped model and its defaults: a Gamma distribution."""
+    molecule = solvated_by_formula()
+    run = simulate(molecule, make(molecule, model=shipped(), steps=50), "CPU")
+    kinetic = []
+    for _ in range(600):
+        run.step(1)
+        kinetic.append(kinetic_energy(run))
+    expected = stats.gamma(degrees_of_freedom(run.system) / 2, scale=BOLTZ * TEMPERATURE)
+    assert stats.kstest(kinetic, expected.cdf).pvalue > 1e-3
+
+
+@pytest.mark.slow
+def test_transitions_are_balanced():
+    """In equilibrium as many jumps go from i to j as from j to i: counted over 3000 jumps at lag one."""
+    molecule = solvated_by_formula()
+    platform("CPU")
+    run = simulate(molecule, make(molecule, model=shipped(), steps=50), "CPU")
+    frames = []
+    run.step(20)
+    for _ in range(3000):
+        run.step(1)
+        frames.append(positions(run))
+    states = assign_basins(*phi_psi(np.array(frames), molecule.topology))
+    counts = np.zeros((3, 3))
+    np.add.at(counts, (states[:-1], states[1:]), 1)
+    assert counts[0, 1] + counts[1, 0] > 200  # there is something to count
+    chi2 = pairs = 0.0
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        both = counts[i, j] + counts[j, i]
+        if both >= 10:
+            z = (counts[i, j] - counts[j, i]) / math.sqrt(both)
+            assert abs(z) < 4
+            chi2, pairs = chi2 + z**2, pairs + 1
+    assert stats.chi2.sf(chi2, pairs) > 1e-4
+
+
+@pytest.mark.slow
+def test_a_solution_is_that_of_plain_md(tmp_path):
+    """Density and temperature of alanine dipeptide in water under a barostat, jumps against plain MD."""
+    platform("OpenCL")
+    out = tmp_path / "solvent.json"
+    command = [sys.executable, str(BENCHMARKS / "solvent.py"), "--padding", "0.8", "--equilibration", "20"]
+    subprocess.run([*command, "--jumps", "120", "--blocks", "6", "--out", str(out)], check=True)
+    found = json.loads(out.read_text())["figures"]
+    assert found["density"]["jump"]["error"] < 0.01 and found["temperature"]["jump"]["error"] < 3  # g/ml, K
+    for figure in ("density", "temperature", "potential_energy"):
+        assert abs(found[figure]["sigmas"]) < 4, found[figure]

@@ -1,0 +1,67 @@
+"""A model that knows every atom: its jump is a small random walk.
+
+The drift is exactly zero because the weights of the heads are, so a jump moves every coordinate of every model atom by
+a normal number of known variance. `tests/WalkModel.h` is the same in C++.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from openmmjump import JumpModel
+from openmmjump.modelfile import ModelFile
+from openmmjump.network import PVB
+
+LAG_TIME = 1000.0  # ps
+TIME_GRID = (0.0, 0.25, 0.5, 1.0)
+
+
+def make_walk_model(
+    deviation: float = 0.0005,
+    *,
+    lag_time: float = LAG_TIME,
+    preserves: bool = False,
+    temperature: float = 300.0,
+) -> JumpModel:
+    """A model of the walk.
+
+    Args:
+        deviation: standard deviation of a coordinate's displacement in a jump, nm; 0.0005 stretches bonds by a few
+            thermal energies in all, 0.003 by so much that the energy gate refuses some jumps
+        lag_time: ps
+        preserves: whether the file says that a jump keeps orientation and centre of mass; if not, the integrator
+            restores both
+        temperature: that the file names, K
+    """
+    variance = 100 * deviation**2  # A^2: one quarter from the starting point of the bridge, the rest from its noise
+    noisy_time = TIME_GRID[-2]  # the last step of the sampler adds no noise
+    architecture = {
+        "hidden_dim": 8,
+        "ffn_dim": 8,
+        "rbf_dim": 4,
+        "heads": 2,
+        "layers": 1,
+        "encoder_layers": 1,
+        "k_neighbors": 8,
+        "cutoff_lower": 0.0,
+        "cutoff_upper": 10.0,
+        "sigma": math.sqrt(0.75 * variance / noisy_time),
+        "coord_prior_var": 0.25 * variance,
+        "head": "drift",
+        "encoder": "fixed",
+    }
+    tensors = {name: tensor.detach() for name, tensor in PVB.initialize(architecture, 1).state_dict().items()}
+    for head in ("vel_ffn", "drf_ffn"):
+        tensors[f"{head}.linear_v.weight"] = torch.zeros_like(tensors[f"{head}.linear_v.weight"])
+    file = ModelFile(
+        name="walk",
+        architecture=architecture,
+        tensors=tensors,
+        lag_time=lag_time,
+        temperature=temperature,
+        time_grid=list(TIME_GRID),
+        preserves_orientation=preserves,
+        preserves_center_of_mass=preserves,
+    )
+    return JumpModel.fromBytes(file.to_bytes(), "walk")
