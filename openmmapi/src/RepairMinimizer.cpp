@@ -15,6 +15,9 @@ namespace {
 constexpr int MinStepsDownhill = 5;
 constexpr double TimeStepGrowth = 1.1, TimeStepCut = 0.5, FirstAlpha = 0.1, AlphaDecay = 0.99;
 
+/** Near a minimum, rounding may make every step seem uphill; the time step must not vanish in single precision. */
+constexpr double MinTimeStep = 1e-5; // ps
+
 } // namespace
 
 RepairMinimizer::RepairMinimizer(ContextImpl& context, JumpKernel& kernel, const Settings& settings) :
@@ -57,7 +60,7 @@ void RepairMinimizer::move(const JumpKernel::RepairSums& sums) {
         }
     } else {
         // Uphill: stop.
-        timeStep *= TimeStepCut;
+        timeStep = max(timeStep * TimeStepCut, MinTimeStep);
         alpha = FirstAlpha;
         stepsDownhill = 0;
     }
