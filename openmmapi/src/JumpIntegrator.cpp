@@ -374,8 +374,13 @@ void JumpIntegrator::createCheckpoint(ostream& stream) const {
 
 void JumpIntegrator::loadCheckpoint(istream& stream) {
     CompoundIntegrator::loadCheckpoint(stream);
-    stream.read((char*)&jumpNumber, sizeof(jumpNumber));
-    stream.read((char*)&noiseSeed, sizeof(noiseSeed));
+    long long jump;
+    unsigned int seed;
+    stream.read((char*)&jump, sizeof(jump));
+    stream.read((char*)&seed, sizeof(seed));
+    require(bool(stream), "the checkpoint is cut off, or was made with another integrator");
+    jumpNumber = jump;
+    noiseSeed = seed;
 }
 
 void JumpIntegrator::serializeParameters(SerializationNode& node) const {
@@ -385,6 +390,10 @@ void JumpIntegrator::serializeParameters(SerializationNode& node) const {
 }
 
 void JumpIntegrator::deserializeParameters(const SerializationNode& node) {
+    // OpenMM takes for granted that there is a child for each integrator.
+    require(node.hasProperty("jumpNumber") && node.hasProperty("noiseSeed") &&
+                (int)node.getChildren().size() >= getNumIntegrators(),
+            "the State was saved with another integrator, so its integrator parameters cannot be used");
     CompoundIntegrator::deserializeParameters(node);
     jumpNumber = node.getLongProperty("jumpNumber");
     noiseSeed = (unsigned int)node.getLongProperty("noiseSeed");
