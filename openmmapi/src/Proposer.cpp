@@ -64,6 +64,17 @@ TensorMap loadTensors(const ModelFile& file, const torch::TensorOptions& options
     return tensors;
 }
 
+/** The network of a model file; tensors that do not fit it are the file's fault. */
+shared_ptr<PvbNetwork> makeNetwork(const ModelFile& file, const torch::TensorOptions& options) {
+    const string& name = file.getFile().getName();
+    const PvbConfig config = readPvbConfig(file.getMetadata(), name);
+    try {
+        return make_shared<PvbNetwork>(config, loadTensors(file, options));
+    } catch (const invalid_argument& error) {
+        throw FileError(name, error.what());
+    }
+}
+
 /** The positions as a tensor (N, 3) that shares their memory. */
 torch::Tensor wrap(const AtomArray& atoms, int64_t numAtoms, torch::Device device) {
     const auto type = atoms.doublePrecision ? torch::kFloat64 : torch::kFloat32;
@@ -109,9 +120,7 @@ public:
         options(torch::TensorOptions(integrator.getUseDoublePrecision() ? torch::kFloat64 : torch::kFloat32)
                     .device(device)),
         runner(runner != nullptr ? std::move(runner) : make_unique<SamplerRunner>()) {
-        const ModelFile& file = integrator.getModel().getModelFile();
-        const PvbConfig config = readPvbConfig(file.getMetadata(), file.getFile().getName());
-        auto network = make_shared<PvbNetwork>(config, loadTensors(file, options));
+        const auto network = makeNetwork(integrator.getModel().getModelFile(), options);
         network->freeze();
         sampler = make_unique<BridgeSampler>(network, integrator.getTimeGrid());
         threads = integrator.getNetworkThreads();
