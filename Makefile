@@ -48,7 +48,7 @@ test-cpp: setup $(STAMPS)/test-packages
 test-sanitizers: $(STAMPS)/build-requirements $(STAMPS)/test-packages
 	cmake --preset asan
 	cmake --build --preset asan --parallel $(JOBS)
-	ctest --preset asan
+	ctest --preset asan --parallel $(JOBS)
 
 test-python: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -38,6 +38,8 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
     target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE
         "${LibTorch_INCLUDE_DIR}" "${LibTorch_INCLUDE_DIR}/torch/csrc/api/include")
     target_link_libraries(LibTorch::LibTorch INTERFACE LibTorch::torch_cpu LibTorch::c10)
+    # Without NDEBUG some classes of torch have more members than in the wheel, which was compiled with it.
+    target_compile_definitions(LibTorch::LibTorch INTERFACE $<$<CONFIG:Debug>:NDEBUG>)
     # libtorch_cpu of a CUDA wheel itself needs CUDA libraries that only the loader finds (through its own RPATH).
     target_link_options(LibTorch::LibTorch INTERFACE -Wl,--allow-shlib-undefined)
 

@@ -132,8 +132,7 @@ function(jump_add_test source)
     jump_link_program(${name})
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     add_test(NAME ${name} COMMAND ${name})
-    # Spinning OpenMP threads would starve the other tests of a parallel run.
-    set_tests_properties(${name} PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive" TIMEOUT 900)
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT "${JUMP_TEST_ENVIRONMENT}" TIMEOUT 900)
 endfunction()
 
 function(jump_add_benchmark source)

@@ -282,7 +282,7 @@ TEST(PvbNetwork, RefusesTensorsThatDoNotFit) {
     const std::string name = "decoder.attention_layers.1.q_proj.bias";
     EXPECT_NO_THROW(build([](TensorMap& t) { t.erase("W_vec_mu.weight"); }, config)());
     expectInvalid(build([&](TensorMap& t) { t.erase(name); }, config), name + " is missing");
-    expectInvalid(build([&](TensorMap& t) { t["extra"] = t[name]; }, config), "extra does not belong");
+    expectInvalid(build([&](TensorMap& t) { t["extra"] = t[name]; }, config), "'extra' does not belong");
     expectInvalid(build([&](TensorMap& t) { t[name] = t[name].narrow(0, 0, 47); }, config),
                   name + " has the shape (47), but the config asks for (48)");
     expectInvalid(build([&](TensorMap& t) { t[name] = t[name].to(torch::kFloat64); }, config),

@@ -39,7 +39,7 @@ bool isContinuation(char byte) {
 } // namespace
 
 FileError::FileError(const string& file, const string& fault) :
-    std::runtime_error("Cannot use " + quote(file) + ": " + fault + ".") {}
+    std::runtime_error("Cannot use " + quote(file) + ": " + fault + (fault.ends_with('.') ? "" : ".")) {}
 
 string FileError::quote(string_view text) {
     const std::size_t head = 200, tail = 150; // long enough for any sensible path

@@ -63,10 +63,7 @@ PvbConfig readPvbConfig(const ModelMetadata& metadata, const string& file) {
     try {
         config.validate();
     } catch (const std::invalid_argument& error) {
-        string fault = error.what();
-        if (fault.ends_with('.'))
-            fault.pop_back();
-        throw FileError(file, fault);
+        throw FileError(file, error.what());
     }
     return config;
 }

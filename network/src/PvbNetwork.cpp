@@ -3,6 +3,7 @@
 #include "PvbTower.h"
 #include "openmmjump/network/EdgeFinder.h"
 #include "openmmjump/network/EquivariantAttention.h"
+#include "openmmjump/network/FileError.h"
 #include <ATen/CPUGeneratorImpl.h>
 #include <cmath>
 #include <optional>
@@ -190,7 +191,7 @@ PvbNetwork::PvbNetwork(const PvbConfig& config, const TensorMap& tensors) : conf
             tensor.device() != like.device())
             throw std::invalid_argument("PVB: the tensor " + expected.first +
                                         " must have the same floating point type and device as " +
-                                        tensors.begin()->first + ".");
+                                        FileError::quote(tensors.begin()->first) + ".");
     };
     std::set<std::string> known;
     for (const TensorShape& expected : listTensors(config)) {
@@ -210,7 +211,7 @@ PvbNetwork::PvbNetwork(const PvbConfig& config, const TensorMap& tensors) : conf
         throw std::invalid_argument("PVB: some tensors of the velocity head vel_ffn are there and some are missing.");
     for (const auto& tensor : tensors)
         if (known.count(tensor.first) == 0)
-            throw std::invalid_argument("PVB: the tensor " + tensor.first +
+            throw std::invalid_argument("PVB: the tensor " + FileError::quote(tensor.first) +
                                         " does not belong to a network of this config.");
 }
 

@@ -2,6 +2,7 @@
 #include <stdexcept>
 
 #include "openmmjump/network/BridgeSampler.h"
+#include "openmmjump/network/FileError.h"
 #include "openmmjump/network/MixtureSampler.h"
 #include "openmmjump/network/ModelTensors.h"
 #include "openmmjump/network/PvbConfigReader.h"
@@ -17,19 +18,32 @@ TensorMap loadTensorsTo(const ModelFile& file, torch::ScalarType type, torch::De
     return tensors;
 }
 
+/** Make what needs the tensors of a file; tensors that do not fit are the file's fault. */
+template <class Maker>
+auto blameFile(const ModelFile& file, const Maker& make) {
+    try {
+        return make();
+    } catch (const std::invalid_argument& error) {
+        throw FileError(file.getFile().getName(), error.what());
+    }
+}
+
 std::unique_ptr<Sampler> makeMixture(const ModelFile& file, const std::vector<double>& timeGrid, torch::Device device) {
     if (timeGrid != file.getMetadata().timeGrid)
         throw std::invalid_argument("a model of the family '" + file.getMetadata().family +
                                     "' draws in one step and takes no time grid.");
-    return std::make_unique<MixtureSampler>(readMixtureConfig(file.getMetadata(), file.getFile().getName()),
-                                            loadTensorsTo(file, torch::kFloat64, device));
+    const MixtureConfig config = readMixtureConfig(file.getMetadata(), file.getFile().getName());
+    return blameFile(file, [&] {
+        return std::make_unique<MixtureSampler>(config, loadTensorsTo(file, torch::kFloat64, device));
+    });
 }
 
 std::unique_ptr<Sampler> makeBridge(const ModelFile& file, const std::vector<double>& timeGrid,
                                     const torch::TensorOptions& options) {
     const PvbConfig config = readPvbConfig(file.getMetadata(), file.getFile().getName());
-    auto network = std::make_shared<PvbNetwork>(
-        config, loadTensorsTo(file, torch::typeMetaToScalarType(options.dtype()), options.device()));
+    const auto type = torch::typeMetaToScalarType(options.dtype());
+    const auto network = blameFile(
+        file, [&] { return std::make_shared<PvbNetwork>(config, loadTensorsTo(file, type, options.device())); });
     network->freeze();
     return std::make_unique<BridgeSampler>(network, timeGrid);
 }

@@ -325,7 +325,7 @@ def test_bad_tensors(small):
     tensors = small.state_dict()
     with pytest.raises(ValueError, match=r"decoder\.out_norm\.bias is missing"):
         PVB(SMALL, {name: tensor for name, tensor in tensors.items() if name != "decoder.out_norm.bias"})
-    with pytest.raises(ValueError, match="extra does not belong"):
+    with pytest.raises(ValueError, match="'extra' does not belong"):
         PVB(SMALL, {**tensors, "extra": torch.zeros(1).double()})
     with pytest.raises(ValueError, match=r"has the shape \(11\), but the config asks for \(12\)"):
         PVB(SMALL, {**tensors, "decoder.out_norm.bias": torch.zeros(11).double()})

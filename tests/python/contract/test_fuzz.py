@@ -267,9 +267,10 @@ JUNK = [
     Fraction(1, 3), [0, 1], [0.0, 0.5, 1.0], [0, math.nan, 1], [0, 0.5, 0.5, 1], [1, 0], [None], ["0", "1"], [[0, 1]],
     3 * unit.nanometer, 300 * unit.kelvin, math.nan * unit.kelvin, -3 * unit.kelvin, 2 / unit.picosecond,
     3 * unit.dimensionless, [1, 2] * unit.kelvin, unit.kelvin, unit.Quantity("x", unit.kelvin),
-    GateSettings(), MolecularGraph(), openmm.VerletIntegrator(0.001), GateSettings, JumpIntegrator.Always,
+    GateSettings(), MolecularGraph(), GateSettings, JumpIntegrator.Always,
 ]  # fmt: skip
 junk = st.sampled_from(JUNK)
+no_steps = st.sampled_from([value for value in JUNK if not hasattr(value, "__float__")]) | st.integers(-5, 0)
 index = st.one_of(st.integers(-1, 5), st.integers(), junk)
 count = st.one_of(st.integers(0, 20), st.integers(), junk)
 number = st.one_of(st.floats(0, 1000), st.floats(), junk)
@@ -327,6 +328,10 @@ class Bench:
         integrator.setNetworkThreads(min(integrator.getNetworkThreads(), 2))
 
     # What a sequence may do beside calling one method of an object. What must work is not guarded by refused().
+
+    def add_atom(self, particle, element):
+        """An atom that fits the System; most graphs made of random calls would have none."""
+        refused(partial(self.graph.addAtom, particle, element))
 
     def step(self):
         self.bound_work()
@@ -387,15 +392,20 @@ def settings_of(integrator):
     return [getattr(integrator, f"get{getter}")() for getter in getters] + [getattr(gate, f) for f in GATE_FIELDS[:-1]]
 
 
+def choose(*strategies):
+    """One of the strategies, and twice as often one that is named twice (which one_of() takes no notice of)."""
+    return st.sampled_from(strategies).flatmap(lambda chosen: chosen)
+
+
 def own(method, *arguments):
     """One of the Bench's own actions."""
     return st.tuples(st.just("bench"), st.just(method), st.tuples(*arguments))
 
 
-def call(target, method, *arguments):
+def call(target, method, *arguments, junk=junk):
     """A call of a method: (target, method, arguments), sometimes with a wrong number of wrong arguments."""
     wrong = st.lists(junk, max_size=6).map(tuple)
-    chosen = st.one_of(*[st.tuples(*arguments)] * 4, wrong) if arguments else st.just(())
+    chosen = choose(*[st.tuples(*arguments)] * 4, wrong) if arguments else st.just(())
     return st.tuples(st.just(target), st.just(method), chosen)
 
 
@@ -416,7 +426,6 @@ INTEGRATOR_CALLS = {
     "setStepSize": [number],
     "setConstraintTolerance": [st.floats(1e-8, 1e-2)],
     "setCurrentIntegrator": [index],
-    "step": [st.one_of(st.integers(-5, 0), junk.filter(lambda steps: steps not in (2**31 - 1, True)))],
     "getLastJump": [],
     "getStatistics": [],
     "resetStatistics": [],
@@ -441,11 +450,12 @@ GATE_FIELDS = ["minBondRatio", "maxBondRatio", "clashRatio", "maxEnergyIncrease"
 GATE_FIELDS += ["chekBonds"]
 gate_field = st.sampled_from(GATE_FIELDS)
 model = st.one_of(st.builds(good_model), junk)
-sound_atoms = [st.tuples(st.just("graph"), st.just("addAtom"), st.tuples(index, st.integers(1, 118)))] * 4
-one_call = st.one_of(
+relaxation = st.one_of(st.builds(openmm.VerletIntegrator, st.just(0.001)), junk)
+one_call = choose(
     *(call("integrator", method, *arguments) for method, arguments in INTEGRATOR_CALLS.items()),
     *(call("graph", method, *arguments) for method, arguments in GRAPH_CALLS.items()),
-    *sound_atoms,
+    *[own("add_atom", st.integers(0, 4), st.integers(1, 118))] * 4,
+    call("integrator", "step", no_steps, junk=no_steps),
     call("graph", "addAtom", index, count, index, flag),
     call("graph", "addRidingAtom", index, index),
     call("graph", "validate", st.builds(system), model),
@@ -465,7 +475,7 @@ one_call = st.one_of(
     call("JumpModel", "__call__", name),
     call("model", "knowsAtom", index, index),
     call("JumpIntegrator", "__call__", model, st.one_of(st.builds(chain), junk), number, number, number),
-    call("JumpIntegrator", "__call__", model, st.one_of(st.builds(chain), junk), number, st.integers() | st.none()),
+    call("JumpIntegrator", "__call__", model, st.one_of(st.builds(chain), junk), number, relaxation),
 )
 
 
@@ -612,13 +622,13 @@ def check_jumps(content, plan):
 
 
 def fault(action):
-    """The sentence with which a model file is refused, or None. It names the file, or what the network misses."""
+    """The sentence with which a model file is refused, or None. It names the file."""
     try:
         action()
     except openmm.OpenMMException as error:
         text = str(error)
         assert "\n" not in text and len(text) < 1000, text
-        assert "'fuzz'" in text or text.startswith("The network cannot be used: "), text
+        assert "'fuzz'" in text or "was not trained for model atom" in text, text
         COUNTS["error", "OpenMMException"] += 1
         return text
     return None
@@ -626,11 +636,11 @@ def fault(action):
 
 @fuzz(0.25)
 @given(network, use)
-def test_network_outputs(plan, settings):
+def test_network_outputs(plan, how):
     """NaN, infinity, millimetres: never in the Context, and a number that is not finite never in a network."""
     content = make_network(plan)
     COUNTS["case", "networks"] += 1
-    said = fault(partial(check_jumps, content, settings))
+    said = fault(partial(check_jumps, content, how))
     tensors = [name for name, mode, value in plan["damages"]]
     if said is not None:
         assert "is not finite" in said and any(name in said for name in tensors), said
@@ -669,7 +679,7 @@ def change_tensor(tensor, change):
     elif isinstance(change, tuple):
         tensors[tensor] = np.ones(change, np.float32)
     elif isinstance(change, str):
-        tensors[change] = tensors.pop(tensor)
+        tensors[change] = tensors[tensor]
     else:
         tensors[tensor] = tensors[tensor].astype(change)
     return write(metadata(), tensors)
@@ -687,8 +697,8 @@ def header_size():
     return 8 + struct.unpack_from("<Q", good_bytes())[0]
 
 
-places = st.one_of(st.integers(0, 8), *[st.integers(0, header_size())] * 3, st.integers(0, len(good_bytes())))
-broken_file = st.one_of(
+places = choose(st.integers(0, 8), *[st.integers(0, header_size())] * 3, st.integers(0, len(good_bytes())))
+broken_file = choose(
     st.builds(change_metadata, st.sampled_from(KEYS), st.sampled_from(VALUES)),
     st.builds(
         change_tensor,
@@ -709,7 +719,7 @@ broken_file = st.one_of(
 
 @fuzz(0.25)
 @given(broken_file, use)
-def test_damaged_files(content, settings):
+def test_damaged_files(content, how):
     """A file that was damaged is refused with the fault, or its jumps are as sound as any."""
     COUNTS["case", "model files"] += 1
     try:
@@ -717,4 +727,4 @@ def test_damaged_files(content, settings):
     except ERRORS as error:
         pytest.fail(f"not an OpenMMException: {error!r}")
     if loads:
-        fault(partial(check_jumps, content, settings))
+        fault(partial(check_jumps, content, how))
