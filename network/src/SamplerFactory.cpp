@@ -33,9 +33,8 @@ std::unique_ptr<Sampler> makeMixture(const ModelFile& file, const std::vector<do
         throw std::invalid_argument("a model of the family '" + file.getMetadata().family +
                                     "' draws in one step and takes no time grid.");
     const MixtureConfig config = readMixtureConfig(file.getMetadata(), file.getFile().getName());
-    return blameFile(file, [&] {
-        return std::make_unique<MixtureSampler>(config, loadTensorsTo(file, torch::kFloat64, device));
-    });
+    return blameFile(
+        file, [&] { return std::make_unique<MixtureSampler>(config, loadTensorsTo(file, torch::kFloat64, device)); });
 }
 
 std::unique_ptr<Sampler> makeBridge(const ModelFile& file, const std::vector<double>& timeGrid,
