@@ -148,44 +148,33 @@ protected:
         EXPECT_NE(getState(context).getPositions(), before.getPositions());
     }
     /**
-     * Proposals must fail one test alone: with thresholds that make them fail they are refused, whether the other tests
-     * are made or not, and accepted if only this test is not made.
+     * Proposals must fail one test alone: with thresholds that make them fail they are refused, and accepted if only
+     * this test is not made. Few Contexts, as a device compiles its kernels for each.
      */
     static void expectSwitch(
         RefusalCause cause, bool GateSettings::*check, const Molecules& molecules,
         const function<void(GateSettings&)>& tighten = [](GateSettings&) {}, double constraintTolerance = 1e-5) {
-        for (bool others : {true, false})
-            for (bool tested : {true, false}) {
-                SCOPED_TRACE(string("other tests ") + (others ? "on" : "off") + ", this test " +
-                             (tested ? "on" : "off"));
-                GateSettings gate = switchAll(others);
-                tighten(gate);
-                gate.*check = tested;
-                auto integrator = makeIntegrator(molecules);
-                integrator->setGateSettings(gate);
-                integrator->setConstraintTolerance(constraintTolerance);
-                auto context = makeContext(molecules, *integrator);
-                if (tested)
-                    expectRefused(cause, *integrator, *context);
-                else
-                    expectAccepted(*integrator, *context);
-            }
+        for (bool tested : {true, false}) {
+            SCOPED_TRACE(tested ? "switched on" : "switched off");
+            GateSettings gate = switchAll(true);
+            tighten(gate);
+            gate.*check = tested;
+            auto integrator = makeIntegrator(molecules);
+            integrator->setGateSettings(gate);
+            integrator->setConstraintTolerance(constraintTolerance);
+            auto context = makeContext(molecules, *integrator);
+            if (tested)
+                expectRefused(cause, *integrator, *context);
+            else
+                expectAccepted(*integrator, *context);
+        }
     }
 };
-
-TEST_F(GateTest, PassesWhatIsRight) {
-    const Molecules molecules(Molecules::Chain);
-    auto integrator = makeIntegrator(molecules);
-    auto context = makeContext(molecules, *integrator);
-    expectAccepted(*integrator, *context);
-}
 
 TEST_F(GateTest, Bonds) {
     const Molecules molecules(Molecules::Chain);
     expectSwitch(RefusalCause::BrokenBond, &GateSettings::checkBonds, molecules,
                  [](GateSettings& gate) { gate.maxBondRatio = 0.9; }); // the bonds are 0.99 of what is expected
-    expectSwitch(RefusalCause::BrokenBond, &GateSettings::checkBonds, molecules,
-                 [](GateSettings& gate) { gate.minBondRatio = 1.1; });
 }
 
 TEST_F(GateTest, Clashes) {

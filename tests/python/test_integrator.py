@@ -394,6 +394,7 @@ def test_gate_settings_are_checked():
         ("minBondRatio", 2, "bond ratios"),
         ("maxBondRatio", math.nan, "bond ratios"),
         ("clashRatio", -1, "clash ratio"),
+        ("maxConstraintError", 0, "constraint error"),
         ("maxEnergyIncrease", math.nan, "energy increase"),
     ):
         gate = GateSettings()
@@ -558,6 +559,7 @@ def changed():
     integrator = JumpIntegrator(model(), graph(), 310, openmm.LangevinMiddleIntegrator(310, 2, 0.002))
     gate = GateSettings()
     gate.maxBondRatio, gate.clashRatio, gate.maxEnergyIncrease = 1.4, 0.55, 150
+    gate.checkStereoBonds, gate.maxConstraintError = False, 2e-3
     for setting, value in (
         ("RelaxationSteps", 2),
         ("RelaxationFriction", 30),
@@ -587,7 +589,7 @@ def settings(integrator):
     )  # fmt: skip
     gate, relaxation = integrator.getGateSettings(), integrator.getRelaxationIntegrator()
     fields = [name for name in dir(GateSettings) if name.startswith(("check", "min", "max", "clash"))]
-    assert len(fields) == 8
+    assert len(fields) == 11
     return (
         {name: getattr(integrator, f"get{name}")() for name in names}
         | {name: getattr(gate, name) for name in fields}
@@ -885,6 +887,7 @@ def test_sixty_jumps():
     [
         ("broken_bond", {"minBondRatio": 0.0, "maxBondRatio": 0.1}),
         ("clash", {"checkBonds": False, "clashRatio": 50.0}),
+        ("constraint", {"maxConstraintError": 1e-15}),
         ("energy", {"maxEnergyIncrease": 1e-12}),
     ],
 )
