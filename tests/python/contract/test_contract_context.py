@@ -41,7 +41,7 @@ def in_groups():
     molecule = vacuum()
     for force in molecule.system.getForces():
         force.setForceGroup(1 if isinstance(force, openmm.NonbondedForce) else 0)
-    wall = openmm.CustomExternalForce("1e5 * x")
+    wall = openmm.CustomExternalForce("1e5 * (x + 1)")
     for i in range(molecule.system.getNumParticles()):
         wall.addParticle(i)
     wall.setForceGroup(2)
