@@ -257,6 +257,7 @@ private:
     bool jump(JumpRecord& record);
     RefusalCause draw(JumpRecord& record);
     RefusalCause judge(JumpRecord& record);
+    bool isTooHigh(RefusalCause cause) const;
     void checkRelaxation();
     void checkForces(const OpenMM::ContextImpl& context) const;
     uint64_t getNoiseKey() const;
@@ -290,6 +291,8 @@ private:
     OpenMM::Vec3 startBox[3];                 // periodic box vectors before the jump, nm
     std::unique_ptr<AcceptanceRule> rule;     // of the present step
     bool hasEnvironment;                      // whether particles outside the graph may be in the way of a jump
+    bool reachedEnergy;                       // whether the last proposal was good enough to ask for its energy
+    bool stepping;                            // whether step() is running
     JumpStatistics statistics;
     JumpRecord lastJump;
 };

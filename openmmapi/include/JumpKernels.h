@@ -100,14 +100,17 @@ public:
      */
     virtual RefusalCause checkConstraints(OpenMM::ContextImpl& context) = 0;
     /**
-     * Draw all velocities from the Maxwell-Boltzmann distribution, with the velocity constraints.
+     * Draw all velocities from the Maxwell-Boltzmann distribution, with the velocity constraints. The Context holds the
+     * forces of the present positions.
      *
      * @param temperature  in K
+     * @param timeOffset   by how much the dynamics take velocities to be earlier than positions, in ps: half a step for
+     *                     leapfrog dynamics (see OpenMM::Integrator::getVelocityTimeOffset())
      * @param tolerance    relative tolerance of the constraints
      * @param seed, jump   the noise, as in propose()
      */
-    virtual void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,
-                                uint64_t jump) = 0;
+    virtual void drawVelocities(OpenMM::ContextImpl& context, double temperature, double timeOffset, double tolerance,
+                                uint64_t seed, uint64_t jump) = 0;
 };
 
 } // namespace JumpPlugin

@@ -90,11 +90,6 @@ bool isBound(Integrator& integrator) {
     }
 }
 
-/** A refusal that minimisation may mend: nothing moves an atom through a stereocentre or back from NaN. */
-bool isMendable(RefusalCause cause) {
-    return cause == RefusalCause::BrokenBond || cause == RefusalCause::Clash || cause == RefusalCause::Energy;
-}
-
 } // namespace
 
 JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature,
@@ -107,7 +102,7 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
     model(model), graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0),
     tetherStrength(1000.0), relaxationSteps(50), maxAttempts(10), repairIterations(50), networkThreads(0),
     randomNumberSeed(0), repairPolicy(WhenNeeded), acceptance(Gate), doublePrecision(false), cudaGraphs(false),
-    jumpNumber(0), noiseSeed(0), noiseBranch(0), hasEnvironment(false) {
+    jumpNumber(0), noiseSeed(0), noiseBranch(0), hasEnvironment(false), reachedEnergy(false), stepping(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
     require(!isBound(*relaxation), "the relaxation integrator is already in use by another Context");
     requireTemperature(temperature);
@@ -283,6 +278,9 @@ JumpKernel& JumpIntegrator::jumpKernel() {
 void JumpIntegrator::step(int steps) {
     if (context == NULL)
         throw OpenMMException("This Integrator is not bound to a context!");
+    require(!stepping, "a step is running already, and a filter must not begin another");
+    stepping = true;
+    const unique_ptr<bool, void (*)(bool*)> reset(&stepping, [](bool* flag) { *flag = false; });
     for (int i = 0; i < steps; i++)
         stepOnce();
 }
@@ -347,16 +345,24 @@ bool JumpIntegrator::jump(JumpRecord& record) {
         cause = draw(record);
         if (cause == RefusalCause::None)
             return true;
-        if (cause == RefusalCause::Energy && hasEnvironment && repairPolicy == WhenNeeded)
+        if (isTooHigh(cause) && hasEnvironment && repairPolicy == WhenNeeded)
             break; // what is in the way of this proposal is in the way of the next
     }
-    if (repairPolicy == WhenNeeded && !rule->isExact() && isMendable(cause) && repair(record))
+    // Nothing moves an atom through a stereocentre or back from NaN.
+    const bool mendable = cause == RefusalCause::BrokenBond || cause == RefusalCause::Clash || isTooHigh(cause);
+    if (repairPolicy == WhenNeeded && !rule->isExact() && mendable && repair(record))
         return true;
     restoreState();
     return false;
 }
 
+bool JumpIntegrator::isTooHigh(RefusalCause cause) const {
+    // Energies overflow where atoms overlap.
+    return cause == RefusalCause::Energy || (cause == RefusalCause::NotFinite && reachedEnergy);
+}
+
 RefusalCause JumpIntegrator::draw(JumpRecord& record) {
+    reachedEnergy = false;
     {
         StageTimer timer(record, JumpStage::Network);
         jumpKernel().propose(*context, getNoiseKey(), jumpNumber, record.attempts);
@@ -377,6 +383,7 @@ RefusalCause JumpIntegrator::draw(JumpRecord& record) {
         return refuse(record, cause);
     if (repairPolicy == Always && !rule->isExact())
         return repair(record) ? RefusalCause::None : record.refusal;
+    reachedEnergy = true;
     record.energyProposal = record.energyRepaired = computeEnergy(record);
     return refuse(record, judge(record));
 }
@@ -433,7 +440,10 @@ bool JumpIntegrator::relax(JumpRecord& record) {
     const FrictionRaiser raiser(getRelaxationIntegrator(),
                                 record.accepted && !rule->isExact() ? relaxationFriction : 0);
     if (record.accepted) {
-        jumpKernel().drawVelocities(*context, temperature, getConstraintTolerance(), getNoiseKey(), jumpNumber);
+        const double offset = getVelocityTimeOffset();
+        if (offset != 0)
+            context->calcForcesAndEnergy(true, false, getIntegrationForceGroups());
+        jumpKernel().drawVelocities(*context, temperature, offset, getConstraintTolerance(), getNoiseKey(), jumpNumber);
         stateChanged(State::Velocities);
     }
     getRelaxationIntegrator().step(relaxationSteps);

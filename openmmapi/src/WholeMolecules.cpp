@@ -4,7 +4,12 @@
 #include <cmath>
 #include <limits>
 
+#include "openmm/Force.h"
+#include "openmm/OpenMMException.h"
+
 using namespace JumpPlugin;
+using OpenMM::OpenMMException;
+using OpenMM::System;
 using OpenMM::Vec3;
 using std::vector;
 
@@ -79,6 +84,17 @@ WholeMolecules::WholeMolecules(const MolecularGraph& graph) {
         riderParticles.push_back(graph.getRidingAtom(i).particle);
         riderParents.push_back(graph.getRidingAtom(i).parent);
     }
+}
+
+bool WholeMolecules::isPeriodic(const System& system) {
+    for (int i = 0; i < system.getNumForces(); i++)
+        try {
+            if (system.getForce(i).usesPeriodicBoundaryConditions())
+                return true;
+        } catch (const OpenMMException&) {
+            // what a Force of somebody's own does if it was not written to tell
+        }
+    return false;
 }
 
 WholePositions WholeMolecules::read(const vector<Vec3>& positions, const Vec3* box) const {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../MolecularGraph.h"
+#include "openmm/System.h"
 #include "openmm/Vec3.h"
 
 namespace JumpPlugin {
@@ -26,6 +27,8 @@ struct WholePositions {
 class OPENMM_EXPORT_JUMP WholeMolecules {
 public:
     explicit WholeMolecules(const MolecularGraph& graph);
+    /** Whether a System has a periodic box. A Force that does not tell whether it uses one is taken not to. */
+    static bool isPeriodic(const OpenMM::System& system);
     /**
      * Read the atoms of the graph. Without a box the positions are taken as they are.
      *

@@ -34,8 +34,8 @@ public:
     RepairSums measureForces(OpenMM::ContextImpl& context, double timeStep, double tether, double tolerance) override;
     void moveParticles(OpenMM::ContextImpl& context, double timeStep, double keep, double mix,
                        double tolerance) override;
-    void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,
-                        uint64_t jump) override;
+    void drawVelocities(OpenMM::ContextImpl& context, double temperature, double timeOffset, double tolerance,
+                        uint64_t seed, uint64_t jump) override;
 
 protected:
     /** Load the network. OpenMM's context is current. */

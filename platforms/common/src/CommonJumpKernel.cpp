@@ -3,6 +3,7 @@
 #include "JumpIntegrator.h"
 #include "JumpProgram.h"
 #include "internal/RidingAtoms.h"
+#include "internal/WholeMolecules.h"
 #include "openmm/common/ContextSelector.h"
 
 using namespace OpenMM;
@@ -21,7 +22,7 @@ void CommonJumpKernel::initialize(const System& system, const JumpIntegrator& in
     const MolecularGraph& graph = integrator.getMolecularGraph();
     const int numNodes = graph.getNumAtoms() + graph.getNumRidingAtoms();
     numRiders = graph.getNumRidingAtoms();
-    periodic = system.usesPeriodicBoundaryConditions();
+    periodic = WholeMolecules::isPeriodic(system);
     // A group of a CPU is one thread that does the work of all.
     workGroupSize = min(cc.getIsCPU() ? 32 : 256, cc.getMaxThreadBlockSize());
     for (ComputeArray* nodes : {&oldNodes, &newNodes, &presentNodes})
@@ -77,8 +78,10 @@ void CommonJumpKernel::createRiderKernel(const MolecularGraph& graph, ComputePro
 void CommonJumpKernel::createVelocityKernel(ComputeProgram program) {
     velocityKernel = program->createKernel("drawVelocities");
     velocityKernel->addArg(cc.getNumAtoms());
-    DeviceArrays::addPlaces(velocityKernel, 5); // kT, seed, jump
+    velocityKernel->addArg(cc.getPaddedNumAtoms());
+    DeviceArrays::addPlaces(velocityKernel, 6); // kT, time offset, seed, jump
     velocityKernel->addArg(cc.getAtomIndexArray());
+    velocityKernel->addArg(cc.getLongForceBuffer());
     velocityKernel->addArg(cc.getVelm());
 }
 
@@ -155,14 +158,15 @@ void CommonJumpKernel::moveParticles(ContextImpl& context, double timeStep, doub
     repair->moveParticles(context, timeStep, keep, mix, tolerance);
 }
 
-void CommonJumpKernel::drawVelocities(ContextImpl& context, double temperature, double tolerance, uint64_t seed,
-                                      uint64_t jump) {
+void CommonJumpKernel::drawVelocities(ContextImpl& context, double temperature, double timeOffset, double tolerance,
+                                      uint64_t seed, uint64_t jump) {
     ContextSelector selector(cc);
-    arrays.setMixed(velocityKernel, 1, BOLTZ * temperature);
-    velocityKernel->setArg(2, (unsigned int)seed);
-    velocityKernel->setArg(3, (unsigned int)(seed >> 32));
-    velocityKernel->setArg(4, (unsigned int)jump);
-    velocityKernel->setArg(5, (unsigned int)(jump >> 32));
+    arrays.setMixed(velocityKernel, 2, BOLTZ * temperature);
+    arrays.setMixed(velocityKernel, 3, timeOffset);
+    velocityKernel->setArg(4, (unsigned int)seed);
+    velocityKernel->setArg(5, (unsigned int)(seed >> 32));
+    velocityKernel->setArg(6, (unsigned int)jump);
+    velocityKernel->setArg(7, (unsigned int)(jump >> 32));
     velocityKernel->execute(cc.getNumAtoms());
     context.applyVelocityConstraints(tolerance);
 }

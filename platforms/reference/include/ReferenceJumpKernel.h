@@ -36,8 +36,8 @@ public:
     void beginRepair(OpenMM::ContextImpl& context);
     RepairSums measureForces(OpenMM::ContextImpl& context, double timeStep, double tether, double tolerance);
     void moveParticles(OpenMM::ContextImpl& context, double timeStep, double keep, double mix, double tolerance);
-    void drawVelocities(OpenMM::ContextImpl& context, double temperature, double tolerance, uint64_t seed,
-                        uint64_t jump);
+    void drawVelocities(OpenMM::ContextImpl& context, double temperature, double timeOffset, double tolerance,
+                        uint64_t seed, uint64_t jump);
 
 private:
     WholePositions readWhole(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& positions) const;

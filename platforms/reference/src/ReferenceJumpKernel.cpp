@@ -46,7 +46,7 @@ void ReferenceJumpKernel::initialize(const System& system, const JumpIntegrator&
 }
 
 WholePositions ReferenceJumpKernel::readWhole(ContextImpl& context, const vector<Vec3>& positions) const {
-    if (!context.getSystem().usesPeriodicBoundaryConditions())
+    if (!WholeMolecules::isPeriodic(context.getSystem()))
         return wholeMolecules->read(positions, nullptr);
     Vec3 box[3];
     context.getPeriodicBoxVectors(box[0], box[1], box[2]);
@@ -134,16 +134,17 @@ void ReferenceJumpKernel::moveParticles(ContextImpl& context, double timeStep, d
     repair->moveParticles(context, timeStep, keep, mix, tolerance);
 }
 
-void ReferenceJumpKernel::drawVelocities(ContextImpl& context, double temperature, double tolerance, uint64_t seed,
-                                         uint64_t jump) {
-    vector<Vec3> velocities(masses.size());
+void ReferenceJumpKernel::drawVelocities(ContextImpl& context, double temperature, double timeOffset, double tolerance,
+                                         uint64_t seed, uint64_t jump) {
+    vector<Vec3> velocities(masses.size()), forces;
+    context.getForces(forces);
     for (size_t i = 0; i < masses.size(); i++) {
         if (masses[i] == 0)
             continue;
         const double deviation = sqrt(BOLTZ * temperature / masses[i]); // Maxwell-Boltzmann, nm/ps
         const auto noise = Philox::normals({uint32_t(i), VelocityStream, uint32_t(jump), uint32_t(jump >> 32)},
                                            {uint32_t(seed), uint32_t(seed >> 32)});
-        velocities[i] = Vec3(noise[0], noise[1], noise[2]) * deviation;
+        velocities[i] = Vec3(noise[0], noise[1], noise[2]) * deviation - forces[i] * (timeOffset / masses[i]);
     }
     context.setVelocities(velocities);
     context.applyVelocityConstraints(tolerance);

@@ -26,8 +26,9 @@ DEVICE mixed computeRadius(unsigned int bits) {
     return sqrt(-2*log1p(-(((0xFFFFFFFFu - bits) + (mixed) 0.5f)*scale)));
 }
 
-KERNEL void drawVelocities(int numAtoms, mixed kT, unsigned int seed0, unsigned int seed1, unsigned int jump0,
-        unsigned int jump1, GLOBAL const int* RESTRICT atomIndex, GLOBAL mixed4* RESTRICT velm) {
+KERNEL void drawVelocities(int numAtoms, int paddedNumAtoms, mixed kT, mixed timeOffset, unsigned int seed0,
+        unsigned int seed1, unsigned int jump0, unsigned int jump1, GLOBAL const int* RESTRICT atomIndex,
+        GLOBAL const mm_long* RESTRICT forces, GLOBAL mixed4* RESTRICT velm) {
     const mixed angleScale = (mixed) (TWO_PI*2.3283064365386963e-10f);
     for (int slot = GLOBAL_ID; slot < numAtoms; slot += GLOBAL_SIZE) {
         unsigned int bits[4] = {(unsigned int) atomIndex[slot], 0xFFFFFFFFu, jump0, jump1};
@@ -36,6 +37,10 @@ KERNEL void drawVelocities(int numAtoms, mixed kT, unsigned int seed0, unsigned 
         mixed deviation = sqrt(kT*inverseMass);
         mixed radius1 = deviation*computeRadius(bits[0]), radius2 = deviation*computeRadius(bits[2]);
         mixed angle1 = (bits[1] + (mixed) 0.5f)*angleScale, angle2 = (bits[3] + (mixed) 0.5f)*angleScale;
-        velm[slot] = make_mixed4(radius1*cos(angle1), radius1*sin(angle1), radius2*cos(angle2), inverseMass);
+        // Forces are in fixed point.
+        mixed shift = timeOffset*inverseMass/(mixed) 0x100000000;
+        velm[slot] = make_mixed4(radius1*cos(angle1) - shift*forces[slot],
+                radius1*sin(angle1) - shift*forces[slot + paddedNumAtoms],
+                radius2*cos(angle2) - shift*forces[slot + 2*paddedNumAtoms], inverseMass);
     }
 }
