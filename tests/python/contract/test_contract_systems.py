@@ -380,7 +380,6 @@ def test_virtual_sites_in_the_graph(name):
     assert context.getIntegrator().getStatistics().accepted == 5
 
 
-@pytest.mark.xfail(strict=True, reason="accepted, and Drude pairs get 300 K of relative motion from each jump")
 @pytest.mark.parametrize(
     "relaxation",
     [
