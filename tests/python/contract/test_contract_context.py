@@ -71,7 +71,6 @@ def test_integration_force_groups(name):
         assert abs(potential_energy(run)) > 1e4
 
 
-@pytest.mark.xfail(strict=True, reason="openmm.CompoundIntegrator, the base class, takes an int only")
 def test_integration_force_groups_as_a_set():
     """As with OpenMM's own integrators in Python."""
     integrator = make()
@@ -517,7 +516,6 @@ def test_a_step_without_positions(name):
     assert context.getStepCount() == 1
 
 
-@pytest.mark.xfail(strict=True, reason="read past its end without a word")
 def test_a_checkpoint_of_another_integrator(name):
     """A checkpoint of plain MD is no checkpoint of jumps: it is refused, and the Context goes on."""
     plain = simulate(integrator=openmm.LangevinMiddleIntegrator(TEMPERATURE, 1, STEP), name=name)

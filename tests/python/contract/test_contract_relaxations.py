@@ -160,14 +160,8 @@ def test_leapfrog_does_not_shift_the_velocities(name, steps):
 @pytest.mark.parametrize(
     "relaxation",
     [
-        pytest.param(
-            lambda: openmm.VariableLangevinIntegrator(TEMPERATURE, 1, 1e-3),
-            marks=pytest.mark.xfail(strict=True, reason="accepted; the step size changes and the time is wrong"),
-        ),
-        pytest.param(
-            lambda: openmm.VariableVerletIntegrator(1e-3),
-            marks=pytest.mark.xfail(strict=True, reason="accepted; the step size changes and the time is wrong"),
-        ),
+        lambda: openmm.VariableLangevinIntegrator(TEMPERATURE, 1, 1e-3),
+        lambda: openmm.VariableVerletIntegrator(1e-3),
     ],
     ids=["VariableLangevin", "VariableVerlet"],
 )
@@ -179,7 +173,6 @@ def test_variable_steps_are_refused(relaxation):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="accepted, but RPMD starts each step from its own copies of the positions")
 def test_rpmd_is_refused():
     """Ring polymers have positions of their own, which a jump does not move."""
     molecule = build_vacuum(constraints=None)
@@ -232,17 +225,7 @@ assert context.getStepCount() == 1
 # --------------------------------------------------------------------------------------------------------- temperature
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "LangevinMiddle",
-        "Langevin",
-        *(
-            pytest.param(k, marks=pytest.mark.xfail(strict=True, reason="reaches a LangevinMiddleIntegrator only"))
-            for k in ("Brownian", "NoseHoover", "DPD", "QTB")
-        ),
-    ],
-)
+@pytest.mark.parametrize("kind", ["LangevinMiddle", "Langevin", "Brownian", "NoseHoover", "DPD", "QTB"])
 def test_the_temperature_reaches_the_relaxation(kind):
     """What a sampler sets by setTemperature() is the temperature of the dynamics, too."""
     integrator = make(relaxation=WORKING[kind]())

@@ -47,18 +47,7 @@ def runs(request, tmp_path_factory):
     return whole, folder
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "checkpoint",
-        pytest.param(
-            "State",
-            marks=pytest.mark.xfail(
-                strict=False, reason="a State of OpenMM holds no random numbers of the relaxation, nor every bit"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("kind", ["checkpoint", "State"])
 @pytest.mark.parametrize("policy", POLICIES)
 def test_twenty_jumps_equal_ten_and_ten(runs, policy, kind):
     """Saved after ten, loaded in a new process."""
@@ -102,7 +91,6 @@ def test_killed_and_restarted(tmp_path):
     assert all(np.array_equal(found[key], expected[key]) for key in expected)
 
 
-@pytest.mark.xfail(strict=True, reason="OpenMM does not look whether a checkpoint ends too soon, nor do we")
 @pytest.mark.parametrize("kept", [0.5, 1.0])
 def test_a_checkpoint_that_ends_too_soon(name, kept):
     """A part of a file, be it all but the last bytes, is refused; the Context takes the whole one afterwards."""

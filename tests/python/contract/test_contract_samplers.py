@@ -169,9 +169,6 @@ def test_replica_exchange():
         assert abs(np.mean(energies) - expected) < 5 * expected * math.sqrt(2 / (freedom * len(energies)))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a State brings back the number of the jump, so that replicas in turn get the same noise"
-)
 def test_replicas_have_noise_of_their_own():
     """Replicas of the same temperature that start alike part at once, as with any Langevin integrator."""
     molecule = vacuum()
