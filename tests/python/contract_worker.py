@@ -45,6 +45,8 @@ def continue_runs(platform: str, folder: Path) -> None:
     for policy, number in POLICIES.items():
         run.integrator.setRepairPolicy(number)
         for kind, load in (("checkpoint", run.loadCheckpoint), ("State", run.loadState)):
+            if kind == "State":
+                run.context.reinitialize()  # a State goes back in time with new noise in a Context that has used its own
             load(str(folder / f"{policy}.{kind}"))
             run.step(10)
             np.savez(folder / f"{policy}.{kind}.npz", **result(run))
