@@ -46,7 +46,7 @@ def continue_runs(platform: str, folder: Path) -> None:
         run.integrator.setRepairPolicy(number)
         for kind, load in (("checkpoint", run.loadCheckpoint), ("State", run.loadState)):
             if kind == "State":
-                run.context.reinitialize()  # a State goes back in time with new noise in a Context that has used its own
+                run.context.reinitialize()  # in a Context that went past it, a State goes on with other noise
             load(str(folder / f"{policy}.{kind}"))
             run.step(10)
             np.savez(folder / f"{policy}.{kind}.npz", **result(run))
