@@ -45,6 +45,8 @@ def continue_runs(platform: str, folder: Path) -> None:
     for policy, number in POLICIES.items():
         run.integrator.setRepairPolicy(number)
         for kind, load in (("checkpoint", run.loadCheckpoint), ("State", run.loadState)):
+            if kind == "State":
+                run.context.reinitialize()  # in a Context that went past it, a State goes on with other noise
             load(str(folder / f"{policy}.{kind}"))
             run.step(10)
             np.savez(folder / f"{policy}.{kind}.npz", **result(run))
