@@ -195,6 +195,19 @@ _CAUSES = ("none", "not_finite", "broken_bond", "clash", "inverted_stereocenter"
 /* A misspelt setting raises AttributeError. */
 %pythonnondynamic JumpPlugin::GateSettings;
 %include "GateSettings.h"
+%pythoncode %{
+_setGateAttribute = GateSettings.__setattr__
+
+
+def _setCheckedGateAttribute(self, name, value):
+    unit = _unit.kilojoules_per_mole if name == "maxEnergyIncrease" else _unit.dimensionless
+    if isinstance(value, _unit.Quantity):
+        _checkNumber(value, unit, name)
+    _setGateAttribute(self, name, value)
+
+
+GateSettings.__setattr__ = _setCheckedGateAttribute
+%}
 
 /* ---- the model ---- */
 %ignore JumpPlugin::JumpModel::getModelFile;
@@ -308,6 +321,7 @@ UNIT(JumpPlugin::JumpIntegrator::getTetherStrength, _unit.kilojoules_per_mole / 
     _checkNumber(ARGUMENT, QUANTITY, NAME)
 %}
 %enddef
+CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setStepSize, size, _unit.picosecond, "step size")
 CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setTemperature, temp, _unit.kelvin, "temperature")
 CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setRelaxationFriction, friction, _unit.picosecond**-1, "friction")
 CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setRepairTolerance, tolerance,

@@ -106,7 +106,7 @@ public:
     double getTemperature() const { return temperature; }
     /**
      * Set the temperature of the velocities drawn after each jump, and of the relaxation if it has one (Langevin,
-     * Brownian, DPD, QTB and Nose-Hoover dynamics).
+     * Brownian, DPD, QTB and Nose-Hoover dynamics, and a CustomIntegrator with a global variable kT).
      *
      * @param temp  in K (above 0)
      */

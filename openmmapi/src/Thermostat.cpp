@@ -13,6 +13,8 @@ namespace JumpPlugin {
 
 namespace {
 
+constexpr double BOLTZ = 8.31446261815324e-3; // kJ/mol/K
+
 /** Call a function with the Integrator in its own class, if it is one of these; false if not. */
 template <class... Classes, class Action>
 bool visit(Integrator& integrator, const Action& action) {
@@ -29,6 +31,14 @@ bool visitThermostat(Integrator& integrator, const Action& action) {
     return visit<LangevinMiddleIntegrator, BrownianIntegrator, DPDIntegrator, QTBIntegrator>(integrator, action);
 }
 
+/** The place of kT among the global variables of a CustomIntegrator, -1 if it has none. OpenMM's own call it so. */
+int findThermalEnergy(const CustomIntegrator& custom) {
+    for (int i = 0; i < custom.getNumGlobalVariables(); i++)
+        if (custom.getGlobalVariableName(i) == "kT")
+            return i;
+    return -1;
+}
+
 template <class Action>
 bool visitSeeded(Integrator& integrator, const Action& action) {
     return visitThermostat(integrator, action) || visit<CustomIntegrator>(integrator, action);
@@ -42,6 +52,8 @@ std::optional<double> Thermostat::getTemperature() const {
         return temperature;
     if (auto* chains = dynamic_cast<NoseHooverIntegrator*>(&integrator); chains && chains->getNumThermostats() > 0)
         return chains->getTemperature(0);
+    if (auto* custom = dynamic_cast<CustomIntegrator*>(&integrator); custom && findThermalEnergy(*custom) != -1)
+        return custom->getGlobalVariable(findThermalEnergy(*custom)) / BOLTZ;
     return temperature;
 }
 
@@ -50,6 +62,8 @@ void Thermostat::setTemperature(double temperature) {
     if (auto* chains = dynamic_cast<NoseHooverIntegrator*>(&integrator))
         for (int i = 0; i < chains->getNumThermostats(); i++)
             chains->setTemperature(temperature, i);
+    if (auto* custom = dynamic_cast<CustomIntegrator*>(&integrator); custom && findThermalEnergy(*custom) != -1)
+        custom->setGlobalVariable(findThermalEnergy(*custom), BOLTZ * temperature);
 }
 
 std::optional<int> Thermostat::getRandomNumberSeed() const {

@@ -15,7 +15,10 @@ namespace JumpPlugin {
 class OPENMM_EXPORT_JUMP Thermostat {
 public:
     explicit Thermostat(OpenMM::Integrator& integrator) : integrator(integrator) {}
-    /** In K; empty if the Integrator has none. Of a NoseHooverIntegrator that of its first chain. */
+    /**
+     * In K; empty if the Integrator has none. Of a NoseHooverIntegrator that of its first chain, of a CustomIntegrator
+     * its global variable kT, over the gas constant.
+     */
     std::optional<double> getTemperature() const;
     /** Set the temperature, in K; that of all chains of a NoseHooverIntegrator. */
     void setTemperature(double temperature);
