@@ -17,7 +17,7 @@ if _loading.api is None:
 CAUSES: tuple[str, ...] = _loading.api._CAUSES[1:]
 #: Stages of a step.
 STAGES: tuple[str, ...] = _loading.api._STAGES
-COUNTS = ("accepted", "repaired", "attempts")
+COUNTS = ("accepted", "repaired", "repair_evaluations", "attempts")
 ENERGIES = ("before", "proposal", "repaired")
 #: Columns of the file, in order. Energies in kJ/mol, time in ps, wall time in s.
 COLUMNS = (
@@ -44,6 +44,7 @@ class JumpReporter:
     | jumps | steps since the last report |
     | accepted | steps whose jump was accepted; the others were molecular dynamics only |
     | repaired | steps whose proposal was minimised |
+    | repair_evaluations | evaluations of the forces by minimisations |
     | attempts | proposals drawn |
     | refused_CAUSE | proposals refused, for each of `CAUSES` (see the table of the gate in docs/integrator.md) |
     | last_refusal | cause of the last refusal within the last step, or none |

@@ -43,7 +43,8 @@ class Jumps(openmm.VerletIntegrator):
         n = self.steps
         refusals = dict.fromkeys(CAUSES, 0) | {"clash": n + n // 3}
         seconds = {name: 0.5 * n for name in STAGES}
-        return Statistics(steps=n, accepted=n - n // 3, attempts=2 * n, repaired=0, refusals=refusals, seconds=seconds)
+        counts = dict(steps=n, accepted=n - n // 3, attempts=2 * n, repaired=0, repair_evaluations=3 * n)
+        return Statistics(**counts, refusals=refusals, seconds=seconds)
 
     def getLastJump(self):
         return Record()
@@ -76,6 +77,7 @@ def test_a_line_for_every_step(tmp_path):
     assert [row["refused_clash"] for row in rows] == ["1", "1", "2", "1", "1", "2"]
     assert {row["attempts"] for row in rows} == {"2"}
     assert {row["last_refusal"] for row in rows} == {"clash"}
+    assert {row["repair_evaluations"] for row in rows} == {"3"}
     assert {row["energy_repaired_kJ_mol"] for row in rows} == {"-61.25"}
     assert {row["seconds_relaxation"] for row in rows} == {"0.5"}
     assert tuple(rows[0]) == reporters.COLUMNS
