@@ -19,8 +19,8 @@ using namespace std;
 
 namespace {
 
-/** What a JumpIntegrator adds to the end of a checkpoint: the number of the jump and the seed of the noise. */
-constexpr size_t OurBytes = sizeof(long long) + sizeof(unsigned int);
+/** What a JumpIntegrator adds to the end of a checkpoint: the number of the jump, seed and branch of the noise. */
+constexpr size_t OurBytes = sizeof(long long) + 2 * sizeof(unsigned int);
 
 /** Three bonded carbons that have made three jumps. */
 class RestartTest : public PlatformTest {
@@ -83,10 +83,17 @@ protected:
 };
 
 TEST_F(RestartTest, CheckpointsCutOffAreRefused) {
-    for (size_t missing = 1; missing <= OurBytes; missing++)
+    for (size_t missing = 1; missing <= OurBytes + sizeof(int); missing++)
         expectRefusal([&] { load(whole.substr(0, whole.size() - missing)); }, "the checkpoint is cut off");
     load(whole);
     expectJumps(3);
+}
+
+// OpenMM writes which child of a CompoundIntegrator is the present one.
+TEST_F(RestartTest, AChildThatIsNotThereIsRefused) {
+    string changed = whole;
+    changed[whole.size() - OurBytes - 1] ^= 64;
+    expectRefusal([&] { load(changed); }, "damaged");
 }
 
 // A checkpoint has no checksum: other numbers are other jumps, but sound ones.

@@ -485,20 +485,24 @@ double JumpIntegrator::computeEnergy(JumpRecord& record) {
 
 void JumpIntegrator::createCheckpoint(ostream& stream) const {
     writeRaw(stream, CheckpointTag);
+    CompoundIntegrator::createCheckpoint(stream);
     writeRaw(stream, jumpNumber);
     writeRaw(stream, noiseSeed);
     writeRaw(stream, noiseBranch);
-    CompoundIntegrator::createCheckpoint(stream);
 }
 
 void JumpIntegrator::loadCheckpoint(istream& stream) {
     const auto tag = readRaw<decltype(CheckpointTag)>(stream);
-    const auto jump = readRaw<decltype(jumpNumber)>(stream);
-    const auto seed = readRaw<decltype(noiseSeed)>(stream), branch = readRaw<decltype(noiseBranch)>(stream);
     require(stream && tag == CheckpointTag,
             "the checkpoint is cut off, or was made with another integrator or version");
     CompoundIntegrator::loadCheckpoint(stream);
-    require(bool(stream), "the checkpoint is cut off");
+    const auto jump = readRaw<decltype(jumpNumber)>(stream);
+    const auto seed = readRaw<decltype(noiseSeed)>(stream), branch = readRaw<decltype(noiseBranch)>(stream);
+    // OpenMM takes whatever it has read for the number of the present child.
+    const bool intact = stream && getCurrentIntegrator() >= 0 && getCurrentIntegrator() < getNumIntegrators();
+    if (!intact)
+        setCurrentIntegrator(0);
+    require(intact, "the checkpoint is cut off or damaged");
     jumpNumber = jump;
     noiseSeed = seed;
     noiseBranch = branch;
