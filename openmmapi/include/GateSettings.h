@@ -27,7 +27,8 @@ struct OPENMM_EXPORT_JUMP GateSettings {
     double maxConstraintError = 1e-3;
     /**
      * Largest rise of the potential energy accepted, in kJ/mol. 0 (the default) chooses six standard deviations of
-     * the potential energy of as many harmonic degrees of freedom: 6 kT sqrt(f/2).
+     * the potential energy of f harmonic degrees of freedom, 6 kT sqrt(f/2), where f is the number of those that jump:
+     * solvent that is not moved does not make a clash with it more likely.
      */
     double maxEnergyIncrease = 0;
 };

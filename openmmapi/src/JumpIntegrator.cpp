@@ -8,6 +8,7 @@
 #include "Base64.h"
 #include "JumpKernels.h"
 #include "internal/AcceptanceRule.h"
+#include "internal/Constants.h"
 #include "internal/RepairMinimizer.h"
 #include "internal/Snapshot.h"
 #include "internal/Thermostat.h"
@@ -25,8 +26,6 @@ using namespace std;
 namespace JumpPlugin {
 
 namespace {
-
-constexpr double BOLTZ = 8.31446261815324e-3; // kJ/mol/K
 
 /** Adds the wall time of its life to one stage of a record. */
 class StageTimer {
@@ -71,12 +70,26 @@ double requireTemperature(double temperature) {
     return temperature;
 }
 
-/** Number of independent velocities: three for each massive particle, less the constraints. */
-int countDegreesOfFreedom(const System& system) {
-    int dof = -system.getNumConstraints();
+/**
+ * Number of degrees of freedom of what a jump moves: three for each massive particle of the graph, less the constraints
+ * on them.
+ */
+int countDegreesOfFreedom(const System& system, const MolecularGraph& graph) {
+    vector<bool> jumps(system.getNumParticles(), false);
+    for (int i = 0; i < graph.getNumAtoms(); i++)
+        jumps[graph.getAtom(i).particle] = true;
+    for (int i = 0; i < graph.getNumRidingAtoms(); i++)
+        jumps[graph.getRidingAtom(i).particle] = true;
+    int dof = 0;
     for (int i = 0; i < system.getNumParticles(); i++)
-        if (system.getParticleMass(i) > 0)
+        if (jumps[i] && system.getParticleMass(i) > 0)
             dof += 3;
+    for (int i = 0; i < system.getNumConstraints(); i++) {
+        int particle1, particle2;
+        double distance;
+        system.getConstraintParameters(i, particle1, particle2, distance);
+        dof -= jumps[particle1];
+    }
     return max(dof, 1);
 }
 
@@ -334,7 +347,7 @@ unique_ptr<AcceptanceRule> JumpIntegrator::makeRule() const {
     if (!gate.checkEnergy)
         maxIncrease = numeric_limits<double>::infinity();
     else if (maxIncrease == 0)
-        maxIncrease = 6 * BOLTZ * temperature * sqrt(0.5 * countDegreesOfFreedom(context->getSystem()));
+        maxIncrease = 6 * BOLTZ * temperature * sqrt(0.5 * countDegreesOfFreedom(context->getSystem(), graph));
     return make_unique<EnergyCeiling>(maxIncrease);
 }
 

@@ -1,5 +1,6 @@
 #include "internal/Thermostat.h"
 
+#include "internal/Constants.h"
 #include "openmm/BrownianIntegrator.h"
 #include "openmm/CustomIntegrator.h"
 #include "openmm/DPDIntegrator.h"
@@ -12,8 +13,6 @@ using namespace OpenMM;
 namespace JumpPlugin {
 
 namespace {
-
-constexpr double BOLTZ = 8.31446261815324e-3; // kJ/mol/K
 
 /** Call a function with the Integrator in its own class, if it is one of these; false if not. */
 template <class... Classes, class Action>

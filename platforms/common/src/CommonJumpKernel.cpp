@@ -2,6 +2,7 @@
 
 #include "JumpIntegrator.h"
 #include "JumpProgram.h"
+#include "internal/Constants.h"
 #include "internal/RidingAtoms.h"
 #include "internal/WholeMolecules.h"
 #include "openmm/common/ContextSelector.h"
@@ -10,12 +11,6 @@ using namespace OpenMM;
 using namespace std;
 
 namespace JumpPlugin {
-
-namespace {
-
-constexpr double BOLTZ = 8.31446261815324e-3; // kJ/mol/K
-
-} // namespace
 
 void CommonJumpKernel::initialize(const System& system, const JumpIntegrator& integrator) {
     ContextSelector selector(cc);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "JumpIntegrator.h"
+#include "internal/Constants.h"
 #include "internal/Superposition.h"
 #include "openmmjump/network/Philox.h"
 
@@ -12,8 +13,6 @@ using namespace std;
 namespace JumpPlugin {
 
 namespace {
-
-constexpr double BOLTZ = 8.31446261815324e-3; // kJ/mol/K
 
 /** Place of the sampler step in the counter of the noise; no sampler has that many steps. */
 constexpr uint32_t VelocityStream = 0xFFFFFFFFu;

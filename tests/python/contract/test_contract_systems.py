@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 from functools import cache
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def solution(water: str) -> Molecule:
     field = app.ForceField("amber14-all.xml", xml)
     modeller = app.Modeller(pdb.topology, pdb.positions)
     model = water.split("-")[0]
+    random.seed(1)  # by which OpenMM chooses the places of ions
     modeller.addSolvent(field, model, boxSize=openmm.Vec3(2, 2, 2), ionicStrength=0.5 * unit.molar)
     system = field.createSystem(
         modeller.topology,
@@ -62,10 +64,12 @@ def solution(water: str) -> Molecule:
         rigidWater=rigid,
         hydrogenMass=3 * unit.amu,
     )
-    system.addForce(openmm.MonteCarloBarostat(1, TEMPERATURE, 4))
+    barostat = openmm.MonteCarloBarostat(1, TEMPERATURE, 1)  # often, so that some of its moves are accepted
+    barostat.setRandomNumberSeed(1)
+    system.addForce(barostat)
     context = openmm.Context(system, openmm.VerletIntegrator(STEP), *platform("CPU"))
     context.setPositions(modeller.positions)
-    openmm.LocalEnergyMinimizer.minimize(context, 10, 10)
+    openmm.LocalEnergyMinimizer.minimize(context, 10, 50)
     return Molecule(modeller.topology, system, positions(context))
 
 
