@@ -460,6 +460,12 @@ bool JumpIntegrator::relax(JumpRecord& record) {
         stateChanged(State::Velocities);
     }
     getRelaxationIntegrator().step(relaxationSteps);
+    if (raiser.hasRaised()) {
+        // At high friction the last kick of the noise along constraints would be counted as kinetic energy. Langevin
+        // dynamics begin a step by taking it away, so this changes no trajectory.
+        context->applyVelocityConstraints(getConstraintTolerance());
+        stateChanged(State::Velocities);
+    }
     return jumpKernel().checkGeometry(*context) != RefusalCause::NotFinite;
 }
 

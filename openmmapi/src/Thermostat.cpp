@@ -75,10 +75,12 @@ void Thermostat::setRandomNumberSeed(int seed) {
     visitSeeded(integrator, [&](auto& found) { found.setRandomNumberSeed(seed); });
 }
 
-FrictionRaiser::FrictionRaiser(Integrator& integrator, double least) : integrator(integrator), friction(0) {
+FrictionRaiser::FrictionRaiser(Integrator& integrator, double least) :
+    integrator(integrator), friction(0), raised(false) {
     visit<LangevinMiddleIntegrator>(integrator, [&](auto& langevin) {
         friction = langevin.getFriction();
-        if (friction < least)
+        raised = friction < least;
+        if (raised)
             langevin.setFriction(least);
     });
 }

@@ -38,10 +38,13 @@ public:
     FrictionRaiser(OpenMM::Integrator& integrator, double least);
     ~FrictionRaiser();
     FrictionRaiser(const FrictionRaiser&) = delete;
+    /** Whether the friction is higher than it was. */
+    bool hasRaised() const { return raised; }
 
 private:
     OpenMM::Integrator& integrator;
     double friction; // before, 1/ps
+    bool raised;
 };
 
 } // namespace JumpPlugin
