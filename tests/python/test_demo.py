@@ -235,7 +235,11 @@ class StandIn(openmm.LangevinMiddleIntegrator):
         return 1000.004 * unit.picosecond
 
     def getStatistics(self):
-        counts = dict.fromkeys(("steps", "accepted", "attempts"), self.cycles) | {"repaired": 0, "redraw_fraction": 0.0}
+        counts = dict.fromkeys(("steps", "accepted", "attempts"), self.cycles) | {
+            "repaired": 0,
+            "repair_evaluations": 0,
+            "redraw_fraction": 0.0,
+        }
         return Totals(counts, refusals=dict.fromkeys(CAUSES, 0), seconds=dict.fromkeys(STAGES, 1e-4 * self.cycles))
 
     def getLastJump(self):

@@ -96,6 +96,9 @@ def test_a_solution_is_that_of_plain_md(tmp_path):
     arguments = [text for name, value in settings.items() for text in (f"--{name}", str(value))]
     subprocess.run([sys.executable, str(BENCHMARKS / "solvent.py"), *arguments], check=True)
     found = json.loads(out.read_text())["figures"]
-    assert found["density"]["jump"]["error"] < 0.01 and found["temperature"]["jump"]["error"] < 3  # g/ml, K
-    for figure in ("density", "temperature", "potential_energy"):
-        assert abs(found[figure]["sigmas"]) < 4, found[figure]
+    assert found["density"]["jump"]["error"] < 0.02 and found["temperature"]["jump"]["error"] < 3  # g/ml, K
+    assert abs(found["temperature"]["sigmas"]) < 4, found["temperature"]
+    # A jump every 0.6 ps keeps the water round the molecule from coming to rest: see docs/validation.md. A repair that
+    # quenched the box would be 5 kJ/mol off.
+    assert abs(found["density"]["difference"]["value"]) < 0.08, found["density"]  # g/ml
+    assert abs(found["potential_energy"]["difference"]["value"]) < 1.2, found["potential_energy"]  # kJ/mol
