@@ -31,6 +31,13 @@ struct Solution {
         for (const Vec3& place : places)
             addMolecule(place, *bonds, *nonbonded);
     }
+    /** Put a Context at the start and let it move until OpenMM has sorted its atoms anew. */
+    void warmUp(OpenMM::Context& context, OpenMM::Integrator& dynamics, double temperature, int steps) const {
+        context.setPositions(positions);
+        context.applyConstraints(1e-6);
+        context.setVelocitiesToTemperature(temperature, 5);
+        dynamics.step(steps);
+    }
 
 private:
     double getDistance(const Vec3& a, const Vec3& b) const {

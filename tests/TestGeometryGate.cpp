@@ -155,12 +155,18 @@ TEST_F(GeometryGateTest, RefusesPeptideBondsThatFlip) {
     EXPECT_EQ(tested.check(Random(2).motion()(trans), trans), RefusalCause::None);
 }
 
-TEST(GeometryGate, AtomsOnALineHaveNoTorsion) {
+/** Four carbons in a row. */
+MolecularGraph makeChain() {
     MolecularGraph graph;
     for (int i = 0; i < 4; i++)
         graph.addAtom(i, 6);
     for (int i = 1; i < 4; i++)
         graph.addBond(i - 1, i);
+    return graph;
+}
+
+TEST(GeometryGate, AtomsOnALineHaveNoTorsion) {
+    MolecularGraph graph = makeChain();
     graph.addStereoBond(0, 1, 2, 3);
     const GeometryGate gate(graph);
     const Positions trans = {Vec3(-0.07, 0.13, 0), Vec3(), Vec3(0.15, 0, 0), Vec3(0.22, -0.13, 0)};
@@ -253,11 +259,7 @@ TEST(GeometryGate, KnowsChemistry) {
 }
 
 TEST(GeometryGate, NeighboursOfNeighboursDoNotClash) {
-    MolecularGraph graph;
-    for (int i = 0; i < 4; i++)
-        graph.addAtom(i, 6);
-    for (int i = 1; i < 4; i++)
-        graph.addBond(i - 1, i);
+    MolecularGraph graph = makeChain();
     GateSettings settings;
     settings.checkBonds = false;
     GeometryGate gate(graph, settings);

@@ -290,6 +290,7 @@ private:
     std::map<uint64_t, long long> drawnJumps; // for each seed and branch, how many jumps this Context has drawn
     OpenMM::Vec3 startBox[3];                 // periodic box vectors before the jump, nm
     std::unique_ptr<AcceptanceRule> rule;     // of the present step
+    int degreesOfFreedom;                     // of what a jump moves
     bool hasEnvironment;                      // whether particles outside the graph may be in the way of a jump
     bool reachedEnergy;                       // whether the last proposal was good enough to ask for its energy
     bool stepping;                            // whether step() is running

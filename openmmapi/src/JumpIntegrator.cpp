@@ -39,6 +39,17 @@ private:
     chrono::steady_clock::time_point start;
 };
 
+/** Keeps a flag up for the time of its life. */
+class FlagScope {
+public:
+    explicit FlagScope(bool& flag) : flag(flag) { flag = true; }
+    ~FlagScope() { flag = false; }
+    FlagScope(const FlagScope&) = delete;
+
+private:
+    bool& flag;
+};
+
 /** Marks the beginning of our part of a checkpoint. */
 constexpr array<char, 8> CheckpointTag = {'J', 'u', 'm', 'p', 'v', '2', '\r', '\n'};
 
@@ -115,7 +126,8 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
     model(model), graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0),
     tetherStrength(1000.0), relaxationSteps(50), maxAttempts(10), repairIterations(50), networkThreads(0),
     randomNumberSeed(0), repairPolicy(WhenNeeded), acceptance(Gate), doublePrecision(false), cudaGraphs(false),
-    jumpNumber(0), noiseSeed(0), noiseBranch(0), hasEnvironment(false), reachedEnergy(false), stepping(false) {
+    jumpNumber(0), noiseSeed(0), noiseBranch(0), degreesOfFreedom(0), hasEnvironment(false), reachedEnergy(false),
+    stepping(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
     require(!isBound(*relaxation), "the relaxation integrator is already in use by another Context");
     requireTemperature(temperature);
@@ -246,6 +258,7 @@ void JumpIntegrator::initialize(ContextImpl& contextRef) {
     noiseSeed = (randomNumberSeed == 0 ? (unsigned int)osrngseed() : (unsigned int)randomNumberSeed);
     noiseBranch = 0;
     drawnJumps.clear();
+    degreesOfFreedom = countDegreesOfFreedom(system, graph);
     hasEnvironment = graph.getNumAtoms() + graph.getNumRidingAtoms() < system.getNumParticles();
     kernel = context->getPlatform().createKernel(JumpKernel::Name(), contextRef);
     jumpKernel().initialize(system, *this);
@@ -292,8 +305,7 @@ void JumpIntegrator::step(int steps) {
     if (context == NULL)
         throw OpenMMException("This Integrator is not bound to a context!");
     require(!stepping, "a step is running already, and a filter must not begin another");
-    stepping = true;
-    const unique_ptr<bool, void (*)(bool*)> reset(&stepping, [](bool* flag) { *flag = false; });
+    const FlagScope scope(stepping);
     for (int i = 0; i < steps; i++)
         stepOnce();
 }
@@ -347,7 +359,7 @@ unique_ptr<AcceptanceRule> JumpIntegrator::makeRule() const {
     if (!gate.checkEnergy)
         maxIncrease = numeric_limits<double>::infinity();
     else if (maxIncrease == 0)
-        maxIncrease = 6 * BOLTZ * temperature * sqrt(0.5 * countDegreesOfFreedom(context->getSystem(), graph));
+        maxIncrease = 6 * BOLTZ * temperature * sqrt(0.5 * degreesOfFreedom);
     return make_unique<EnergyCeiling>(maxIncrease);
 }
 

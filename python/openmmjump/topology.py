@@ -178,6 +178,12 @@ def _find_neighbors(topology: Topology) -> list[list[int]]:
     return [sorted(near) for near in neighbors]
 
 
+def _find_substituents(topology: Topology) -> list[list[int]]:
+    """As _find_neighbors(), without lone pairs and virtual sites, which are no substituents."""
+    real = [atom.element is not None for atom in topology.atoms()]
+    return [[j for j in near if real[j]] for near in _find_neighbors(topology)]
+
+
 def _is_solvent(residue: Residue, neighbors: Sequence[Sequence[int]]) -> bool:
     """Whether a residue is water or a monatomic ion."""
     numbers = sorted(_atomic_number(atom) for atom in residue.atoms() if atom.element is not None)
@@ -374,9 +380,7 @@ def find_stereocenters(
         Positions of all atoms.
     """
     all_atoms = list(topology.atoms())
-    neighbors = _find_neighbors(topology)
-    # Lone pairs and virtual sites bonded to an atom are no substituents.
-    neighbors = [[j for j in near if all_atoms[j].element is not None] for near in neighbors]
+    neighbors = _find_substituents(topology)
     heavy = {a.index for a in all_atoms if _atomic_number(a) > 1}
     wanted = sorted(heavy if atoms is None else heavy.intersection(atoms))
     colors = _find_colors(all_atoms, neighbors, wanted)
@@ -551,8 +555,7 @@ class _StereoBonds:
 
     def __init__(self, topology: Topology, wanted: Sequence[int] | None = None) -> None:
         self.atoms = list(topology.atoms())
-        # Lone pairs and virtual sites bonded to an atom are no substituents.
-        self.neighbors = [[j for j in near if self.atoms[j].element is not None] for near in _find_neighbors(topology)]
+        self.neighbors = _find_substituents(topology)
         self.numbers = [_atomic_number(atom) for atom in self.atoms]
         self.heavy = {i for i, number in enumerate(self.numbers) if number > 1}
         self.wanted = sorted(self.heavy if wanted is None else self.heavy.intersection(wanted))

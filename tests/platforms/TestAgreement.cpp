@@ -183,10 +183,7 @@ TEST_F(AgreementTest, RefusalRestoresReorderedAtomsBitForBit) {
     auto integrator = makeIntegrator(JumpModel::fromBytes(violent.getBytes()), solution.graph);
     integrator->setRepairPolicy(JumpIntegrator::Never);
     Context context(solution.system, *integrator, getPlatform());
-    context.setPositions(solution.positions);
-    context.applyConstraints(1e-6);
-    context.setVelocitiesToTemperature(900, 5);
-    integrator->getRelaxationIntegrator().step(600);
+    solution.warmUp(context, integrator->getRelaxationIntegrator(), 900, 600);
     const State before = context.getState(State::Positions | State::Velocities);
     integrator->step(2);
     EXPECT_EQ(integrator->getStatistics().accepted, 0);

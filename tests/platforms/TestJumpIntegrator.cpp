@@ -77,6 +77,13 @@ protected:
         integrator->setRelaxationSteps(0);
         return integrator;
     }
+    /** As makeIntegrator(), with a relaxation, whose random numbers a restart must find again. */
+    static unique_ptr<JumpIntegrator> makeRelaxing(const Chain& chain, const JumpModel& model, int seed) {
+        auto integrator = makeIntegrator(chain, model);
+        integrator->setRelaxationSteps(5);
+        integrator->setRandomNumberSeed(seed);
+        return integrator;
+    }
     static vector<Vec3> getPositions(const Context& context) {
         return context.getState(State::Positions).getPositions();
     }
@@ -354,8 +361,7 @@ TEST_F(JumpIntegratorTest, SeedsDecideTheNoise) {
 TEST_F(JumpIntegratorTest, CheckpointContinuesExactly) {
     Chain chain;
     const JumpModel model = makeModel();
-    auto integrator = makeIntegrator(chain, model);
-    integrator->setRelaxationSteps(5);
+    auto integrator = makeRelaxing(chain, model, 7);
     Context context(chain.system, *integrator, getPlatform());
     context.setPositions(chain.positions);
     integrator->step(3);
@@ -372,9 +378,7 @@ TEST_F(JumpIntegratorTest, CheckpointContinuesExactly) {
     EXPECT_EQ(integrator->getJumpNumber(), jumps);
 
     // A new Context, made with another seed, goes on from the checkpoint with the old one's noise.
-    auto fresh = makeIntegrator(chain, model);
-    fresh->setRelaxationSteps(5);
-    fresh->setRandomNumberSeed(99);
+    auto fresh = makeRelaxing(chain, model, 99);
     Context other(chain.system, *fresh, getPlatform());
     checkpoint.clear();
     checkpoint.seekg(0);
@@ -415,8 +419,7 @@ TEST_F(JumpIntegratorTest, ARelaxationInUseIsRefused) {
 TEST_F(JumpIntegratorTest, StateContinuesExactly) {
     Chain chain;
     const JumpModel model = makeModel();
-    auto integrator = makeIntegrator(chain, model);
-    integrator->setRelaxationSteps(5);
+    auto integrator = makeRelaxing(chain, model, 7);
     Context context(chain.system, *integrator, getPlatform());
     context.setPositions(chain.positions);
     integrator->step(3);
@@ -424,9 +427,7 @@ TEST_F(JumpIntegratorTest, StateContinuesExactly) {
     integrator->step(4);
     const vector<Vec3> positions = getPositions(context), velocities = getVelocities(context);
 
-    auto fresh = makeIntegrator(chain, model);
-    fresh->setRelaxationSteps(5);
-    fresh->setRandomNumberSeed(99);
+    auto fresh = makeRelaxing(chain, model, 99);
     Context other(chain.system, *fresh, getPlatform());
     other.setState(*loadState(xml.str()));
     EXPECT_EQ(fresh->getJumpNumber(), 3);

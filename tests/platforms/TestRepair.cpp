@@ -98,6 +98,16 @@ protected:
                 return false;
         return true;
     }
+    /** Where one step leaves the particles. */
+    static Positions repairOnce(const Springs& springs, JumpIntegrator& integrator, int iterations) {
+        integrator.setRepairIterations(iterations);
+        Context context(springs.system, integrator, getPlatform());
+        context.setPositions(springs.positions);
+        integrator.step(1);
+        const Positions positions = getPositions(context);
+        EXPECT_TRUE(isFinite(positions));
+        return positions;
+    }
     static bool isSinglePrecision() { return hasPrecision() && getPrecision() == "single"; }
 };
 
@@ -168,12 +178,7 @@ TEST_F(RepairTest, OverlappingAtomsComeApart) {
     springs.system.addForce(nonbonded);
     springs.system.addForce(counter);
     auto integrator = makeIntegrator(springs.graph);
-    integrator->setRepairIterations(200);
-    Context context(springs.system, *integrator, getPlatform());
-    context.setPositions(springs.positions);
-    integrator->step(1);
-    const Positions positions = getPositions(context);
-    ASSERT_TRUE(isFinite(positions));
+    const Positions positions = repairOnce(springs, *integrator, 200);
     EXPECT_TRUE(integrator->getLastJump().accepted);
     EXPECT_LT(integrator->getLastJump().energyRepaired, 10);
     EXPECT_GT(norm(positions[4] - positions[1]), 0.3);
@@ -200,12 +205,7 @@ TEST_F(RepairTest, CoincidingAtomsComeApart) {
         springs.positions.push_back(Vec3(1, 1, 1));
     }
     auto integrator = makeIntegrator(springs.graph);
-    integrator->setRepairIterations(100);
-    Context context(springs.system, *integrator, getPlatform());
-    context.setPositions(springs.positions);
-    integrator->step(1);
-    const Positions positions = getPositions(context);
-    ASSERT_TRUE(isFinite(positions));
+    const Positions positions = repairOnce(springs, *integrator, 100);
     EXPECT_TRUE(integrator->getLastJump().repaired);
     EXPECT_NEAR(integrator->getLastJump().energyBefore, 300, 1);
     EXPECT_LE(integrator->getLastJump().repairEvaluations, 100);
@@ -289,10 +289,7 @@ TEST_F(RepairTest, RefusedRepairRestoresTheStateBitForBit) {
     gate.maxEnergyIncrease = 1e-6;
     integrator->setGateSettings(gate);
     Context context(solution.system, *integrator, getPlatform());
-    context.setPositions(solution.positions);
-    context.applyConstraints(1e-6);
-    context.setVelocitiesToTemperature(300, 5);
-    integrator->getRelaxationIntegrator().step(300); // OpenMM has sorted its atoms anew
+    solution.warmUp(context, integrator->getRelaxationIntegrator(), 300, 300);
     const State before = context.getState(State::Positions | State::Velocities);
     integrator->step(2);
     EXPECT_EQ(integrator->getStatistics().accepted, 0);
@@ -313,10 +310,7 @@ TEST_F(RepairTest, StopsAtTheEnergyBeforeTheJump) {
     gate.maxEnergyIncrease = 20;
     integrator->setGateSettings(gate);
     Context context(solution.system, *integrator, getPlatform());
-    context.setPositions(solution.positions);
-    context.applyConstraints(1e-5);
-    context.setVelocitiesToTemperature(300, 5);
-    integrator->getRelaxationIntegrator().step(300);
+    solution.warmUp(context, integrator->getRelaxationIntegrator(), 300, 300);
     const State start = context.getState(State::Positions);
     double energies[2];
     for (bool always : {false, true}) {
@@ -337,10 +331,7 @@ TEST_F(RepairTest, AgreesWithReference) {
     auto tested = makeIntegrator(solution.graph, 0.2), reference = makeIntegrator(solution.graph, 0.2);
     Context testedContext(solution.system, *tested, getPlatform());
     Context referenceContext(solution.system, *reference, Platform::getPlatformByName("Reference"));
-    testedContext.setPositions(solution.positions);
-    testedContext.applyConstraints(1e-6);
-    testedContext.setVelocitiesToTemperature(300, 5);
-    tested->getRelaxationIntegrator().step(300);
+    solution.warmUp(testedContext, tested->getRelaxationIntegrator(), 300, 300);
     referenceContext.setPositions(getPositions(testedContext));
     for (JumpIntegrator* integrator : {tested.get(), reference.get()}) {
         integrator->setConstraintTolerance(1e-6);

@@ -7,6 +7,7 @@ a normal number of known variance. `tests/WalkModel.h` is the same in C++.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from openmmjump import JumpModel
@@ -15,6 +16,31 @@ from openmmjump.network import PVB
 
 LAG_TIME = 1000.0  # ps
 TIME_GRID = (0.0, 0.25, 0.5, 1.0)
+
+
+def tiny_architecture(width: int, sigma: float, variance: float) -> dict[str, Any]:
+    """The smallest network that PVB can be.
+
+    Args:
+        width: hidden channels
+        sigma: diffusion coefficient of the bridge, A
+        variance: of the starting point, A^2
+    """
+    return {
+        "hidden_dim": width,
+        "ffn_dim": width,
+        "rbf_dim": width // 2,
+        "heads": 2,
+        "layers": 1,
+        "encoder_layers": 1,
+        "k_neighbors": 8,
+        "cutoff_lower": 0.0,
+        "cutoff_upper": 10.0,
+        "sigma": sigma,
+        "coord_prior_var": variance,
+        "head": "drift",
+        "encoder": "fixed",
+    }
 
 
 def make_walk_model(
@@ -36,21 +62,7 @@ def make_walk_model(
     """
     variance = 100 * deviation**2  # A^2: one quarter from the starting point of the bridge, the rest from its noise
     noisy_time = TIME_GRID[-2]  # the last step of the sampler adds no noise
-    architecture = {
-        "hidden_dim": 8,
-        "ffn_dim": 8,
-        "rbf_dim": 4,
-        "heads": 2,
-        "layers": 1,
-        "encoder_layers": 1,
-        "k_neighbors": 8,
-        "cutoff_lower": 0.0,
-        "cutoff_upper": 10.0,
-        "sigma": math.sqrt(0.75 * variance / noisy_time),
-        "coord_prior_var": 0.25 * variance,
-        "head": "drift",
-        "encoder": "fixed",
-    }
+    architecture = tiny_architecture(8, math.sqrt(0.75 * variance / noisy_time), 0.25 * variance)
     tensors = {name: tensor.detach() for name, tensor in PVB.initialize(architecture, 1).state_dict().items()}
     for head in ("vel_ffn", "drf_ffn"):
         tensors[f"{head}.linear_v.weight"] = torch.zeros_like(tensors[f"{head}.linear_v.weight"])

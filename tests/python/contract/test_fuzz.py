@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from openmm import unit
 from openmmjump import GateSettings, JumpIntegrator, JumpModel, MolecularGraph
+from walk_model import tiny_architecture
 
 pytestmark = [pytest.mark.contract, pytest.mark.slow]
 
@@ -119,21 +120,7 @@ def metadata():
         "format": 1,
         "name": "tiny",
         "family": "pvb",
-        "architecture": {
-            "hidden_dim": 4,
-            "ffn_dim": 4,
-            "rbf_dim": 2,
-            "heads": 2,
-            "layers": 1,
-            "encoder_layers": 1,
-            "k_neighbors": 8,
-            "cutoff_lower": 0.0,
-            "cutoff_upper": 10.0,
-            "sigma": 0.02,
-            "coord_prior_var": 1e-4,
-            "head": "drift",
-            "encoder": "fixed",
-        },
+        "architecture": tiny_architecture(4, 0.02, 1e-4),
         "length_scale": 10.0,
         "lag_time": 1000.0,
         "temperature": 300.0,
