@@ -238,6 +238,7 @@ class StandIn(openmm.LangevinMiddleIntegrator):
         counts = dict.fromkeys(("steps", "accepted", "attempts"), self.cycles) | {
             "repaired": 0,
             "repair_evaluations": 0,
+            "guidance_evaluations": 0,
             "redraw_fraction": 0.0,
         }
         return Totals(counts, refusals=dict.fromkeys(CAUSES, 0), seconds=dict.fromkeys(STAGES, 1e-4 * self.cycles))
