@@ -30,6 +30,8 @@ RESIDUE_ALIASES = {
     "MSE": "MET",
 }
 
+#: Families of models that move hydrogens, too.
+ALL_ATOM_FAMILIES = ("unisim",)
 #: Names under which water comes. A residue of one oxygen and two hydrogens is water by any name.
 WATER_NAMES = frozenset(
     "HOH H2O WAT SOL DOD TIP TIP2 TIP3 TIP3P TIP4 TIP4P TIP5 TIP5P TP3 TP4 TP5 SPC SPCE OPC".split()
@@ -94,8 +96,9 @@ def fromTopology(
     """Make the MolecularGraph of a Topology.
 
     Every heavy atom becomes a model atom, in the order of the Topology: those of caps, modified residues and ligands
-    as well. Hydrogens, virtual sites and other extra particles ride on the nearest heavy atom. Water and monatomic
-    ions are left out unless they are selected. Bonds, their orders, the stereocentres and the stereo bonds (see
+    as well. Hydrogens, virtual sites and other extra particles ride on the nearest heavy atom; a model of the family
+    UniSim moves hydrogens itself, so there they are model atoms too. Water and monatomic ions are left out unless they
+    are selected. Bonds, their orders, the stereocentres and the stereo bonds (see
     :func:`find_stereo_bonds`) come from the Topology.
 
     Parameters
@@ -140,13 +143,16 @@ def fromTopology(
     if not heavy:
         raise ValueError("There is no heavy atom to make a graph of: water and monatomic ions are left out.")
     _check_bonds(topology, neighbors, {atom.index for atom in heavy})
+    moved = heavy
+    if model is not None and model.getFamily() in ALL_ATOM_FAMILIES:
+        moved = [atom for atom in all_atoms if atom.index in selected and _atomic_number(atom) > 0]
 
     if graph is None:
         from openmmjump import MolecularGraph
 
         graph = MolecularGraph()
     ligands = _find_ligands(topology, ligand_residues)
-    index = _add_atoms(graph, heavy, ligands, model)
+    index = _add_atoms(graph, moved, ligands, model)
     _add_bonds(graph, topology, index)
     for center in find_stereocenters(topology, [atom.index for atom in heavy], positions):
         graph.addStereocenter(*(index[i] for i in center))
@@ -262,10 +268,10 @@ def _find_ligands(topology: Topology, ligand_residues: Iterable[str | int | Resi
 # ---- Atoms, bonds, riding atoms ------------------------------------------------------------------------------------
 
 
-def _add_atoms(graph: Any, heavy: Sequence[Atom], ligands: set[int], model: Any) -> dict[int, int]:
+def _add_atoms(graph: Any, moved: Sequence[Atom], ligands: set[int], model: Any) -> dict[int, int]:
     """Add the model atoms; return the model atom of each atom of the Topology."""
     index = {}
-    for atom in heavy:
+    for atom in moved:
         number, ligand = _atomic_number(atom), atom.residue.index in ligands
         block = block_type(atom.residue.name, number, ligand)
         if model is not None and not model.knowsAtom(number, block):
@@ -306,7 +312,7 @@ def _add_riding_atoms(
     """Hang every hydrogen, virtual site and extra particle of the graph's molecules on its heavy atom."""
     owners = _find_owners(system)
     for atom in all_atoms:
-        if _atomic_number(atom) <= 1:
+        if _atomic_number(atom) <= 1 and atom.index not in index:
             parent = _find_parent(atom, all_atoms, neighbors, index, owners)
             if parent is not None:
                 graph.addRidingAtom(atom.index, index[parent])
