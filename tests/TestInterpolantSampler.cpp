@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "UniSimCases.h"
 #include "openmmjump/network/CounterNoise.h"
+#include "openmmjump/network/FileError.h"
+#include "openmmjump/network/ModelFile.h"
+#include "openmmjump/network/SamplerFactory.h"
 #include "openmmjump/network/TensorNoise.h"
 
 using namespace JumpPlugin;
@@ -26,6 +31,49 @@ std::shared_ptr<UniSimNetwork> changed(const std::shared_ptr<UniSimNetwork>& net
     UniSimConfig::Values values = network->getConfig().toValues();
     values[key] = value;
     return std::make_shared<UniSimNetwork>(UniSimConfig::fromValues(values), network->getTensors());
+}
+
+const std::string NarrowArchitecture =
+    R"({"hidden_dim":32,"ffn_dim":48,"rbf_dim":8,"expansion_dim":4,"heads":4,"layers":2,"inter_neighbors":16,)"
+    R"("energy_heads":2,"vector_heads":true,"guidance_kernel":true,"cutoff":5.0,"hydrogen_cutoff":3.5,)"
+    R"("noise_scale":0.2,"vel_scale":0.5})";
+
+ModelMetadata narrowMetadata(const std::string& architecture = NarrowArchitecture) {
+    ModelMetadata metadata;
+    metadata.name = "narrow";
+    metadata.family = "unisim";
+    metadata.architecture = architecture;
+    metadata.lengthScale = 10;
+    metadata.lagTime = 100;
+    metadata.temperature = 300;
+    metadata.samplerType = "interpolant";
+    metadata.timeGrid = {0, 0.5, 1};
+    return metadata;
+}
+
+/** The narrow network's tensors as those of a file; they live as long as the network. */
+SafetensorsFile::Tensors toStored(const TensorMap& tensors) {
+    SafetensorsFile::Tensors stored;
+    for (const auto& [name, tensor] : tensors)
+        stored[name] = {StoredType::F64,
+                        tensor.sizes().vec(),
+                        {static_cast<const char*>(tensor.const_data_ptr()), static_cast<size_t>(tensor.nbytes())}};
+    return stored;
+}
+
+std::string replaced(std::string text, const std::string& what, const std::string& by) {
+    const size_t at = text.find(what);
+    EXPECT_NE(at, std::string::npos) << what;
+    return text.replace(at, what.size(), by);
+}
+
+void expectRefused(const ModelMetadata& metadata, const SafetensorsFile::Tensors& tensors, const std::string& words) {
+    try {
+        ModelFile::fromParts(metadata, tensors);
+        ADD_FAILURE() << "no exception; expected: " << words;
+    } catch (const FileError& error) {
+        EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
 }
 
 } // namespace
@@ -155,4 +203,99 @@ TEST(InterpolantSampler, RefusesWhatItCannotSample) {
     config.vectorHeads = config.guidanceKernel = false;
     const auto network = std::make_shared<UniSimNetwork>(config, UniSimNetwork::initialize(config, 1));
     expectInvalid([&] { InterpolantSampler sampler(network); }, "no heads for velocity");
+}
+
+// --- model files ---
+
+TEST(UniSimModelFile, GivesTheSampler) {
+    const auto network = narrowUniSim();
+    const ModelFile written = ModelFile::fromParts(narrowMetadata(), toStored(network->getTensors()));
+    const ModelFile file = ModelFile::fromBytes(written.getBytes(), "narrow.safetensors");
+    EXPECT_EQ(file.getMetadata().toJson(), written.getMetadata().toJson());
+    EXPECT_EQ(file.getMetadata().samplerType, "interpolant");
+    EXPECT_FALSE(file.getMetadata().hasDensity());
+    const auto sampler = makeSampler(file, {0, 0.2, 1}, torch::TensorOptions(torch::kFloat64));
+    const MoleculeBatch batch = makeMixedAtoms(12, 3);
+    const Tensor x = randomPositions(12, 3);
+    expectClose(sampler->sample(batch, x, CounterNoise(3, 7, 0)),
+                InterpolantSampler(network, {0, 0.2, 1}).sample(batch, x, CounterNoise(3, 7, 0)), 1e-14);
+    // The noise is that of the temperature of the training data.
+    ModelMetadata hot = narrowMetadata();
+    hot.temperature = 1200;
+    const auto hotSampler =
+        makeSampler(ModelFile::fromParts(hot, file.getTensors()), {0, 1}, torch::TensorOptions(torch::kFloat32));
+    const auto& interpolant = dynamic_cast<const InterpolantSampler&>(*hotSampler);
+    EXPECT_NEAR(interpolant.getNetwork()->getConfig().sigma(), 2 * network->getConfig().sigma(), 1e-12);
+    EXPECT_EQ(interpolant.options().dtype(), torch::kFloat32);
+}
+
+TEST(UniSimModelFile, KnowsTheElementsOfItsFamily) {
+    const auto tensors = narrowUniSim()->getTensors();
+    ModelMetadata metadata = narrowMetadata();
+    const ModelFile file = ModelFile::fromParts(metadata, toStored(tensors));
+    EXPECT_TRUE(file.knowsAtom(30, 0));
+    EXPECT_FALSE(file.knowsAtom(10, 0));
+    EXPECT_FALSE(file.knowsAtom(0, 0));
+    metadata.vocabulary = {{6, 5}, {10, 9}};
+    const ModelFile narrow = ModelFile::fromParts(metadata, toStored(tensors));
+    EXPECT_TRUE(narrow.knowsAtom(6, 5));
+    EXPECT_FALSE(narrow.knowsAtom(10, 9));
+    EXPECT_FALSE(narrow.knowsAtom(30, 0));
+}
+
+TEST(UniSimModelFile, NamesTheFault) {
+    const auto network = narrowUniSim();
+    const auto tensors = toStored(network->getTensors());
+    const std::set<std::string> unbounded = {"noise_scale", "vel_scale", "hydrogen_cutoff"},
+                                large = {"1e300", "4611686018427387904"};
+    for (const char* key :
+         {"hidden_dim", "ffn_dim", "rbf_dim", "expansion_dim", "heads", "layers", "inter_neighbors", "energy_heads",
+          "vector_heads", "guidance_kernel", "cutoff", "hydrogen_cutoff", "noise_scale", "vel_scale"}) {
+        const std::string quoted = std::string("\"").append(key).append("\":");
+        expectRefused(narrowMetadata(replaced(NarrowArchitecture, quoted, "\"other\":")), tensors,
+                      "unknown key 'other'");
+        const size_t start = NarrowArchitecture.find(quoted), end = NarrowArchitecture.find_first_of(",}", start);
+        for (const char* wrong : {"-1", "1e300", "4611686018427387904", "\"x\"", "null", "[]", "{}"}) {
+            std::string architecture = NarrowArchitecture;
+            architecture.replace(start + quoted.size(), end - start - quoted.size(), wrong);
+            if (unbounded.count(key) > 0 && large.count(wrong) > 0)
+                continue;
+            expectRefused(narrowMetadata(architecture), tensors, key);
+        }
+        std::string missing = NarrowArchitecture;
+        missing.erase(start, end - start + (NarrowArchitecture[end] == ',' ? 1 : 0));
+        if (missing[start] == '}')
+            missing.erase(start - 1, 1); // the comma before
+        expectRefused(narrowMetadata(missing), tensors, std::string("no key '") + key + "'");
+    }
+    ModelMetadata bridge = narrowMetadata();
+    bridge.samplerType = "bridge";
+    expectRefused(bridge, tensors, "'interpolant'");
+    ModelMetadata ordered = narrowMetadata();
+    ordered.samplerOrder = 2;
+    expectRefused(ordered, tensors, "unknown key 'order'");
+}
+
+// The network's demands are checked when it is built: a file of energy heads alone makes no jumps.
+TEST(UniSimModelFile, FaultsOfTheTensorsAreTheFiles) {
+    const auto network = narrowUniSim();
+    const auto expectFault = [&](const std::string& architecture, const SafetensorsFile::Tensors& tensors,
+                                 const std::string& words) {
+        const ModelFile file = ModelFile::fromParts(narrowMetadata(architecture), tensors);
+        try {
+            makeSampler(file, {0, 1}, torch::TensorOptions(torch::kFloat64));
+            ADD_FAILURE() << "no exception; expected: " << words;
+        } catch (const FileError& error) {
+            EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+        }
+    };
+    auto tensors = toStored(network->getTensors());
+    expectFault(replaced(NarrowArchitecture, "\"vector_heads\":true", "\"vector_heads\":false"), tensors,
+                "no heads for velocity");
+    expectFault(replaced(NarrowArchitecture, "\"energy_heads\":2", "\"energy_heads\":1"), tensors,
+                "'energy.1.ffn_mlp.0.bias' does not belong");
+    expectFault(replaced(NarrowArchitecture, "\"layers\":2", "\"layers\":1024"), tensors, "is missing");
+    expectFault(replaced(NarrowArchitecture, "\"hidden_dim\":32", "\"hidden_dim\":1048576"), tensors, "has the shape");
+    tensors.erase("velocity.linear_v.weight");
+    expectFault(NarrowArchitecture, tensors, "velocity.linear_v.weight is missing");
 }
