@@ -270,7 +270,7 @@ TEST(UniSimModelFile, NamesTheFault) {
     }
     ModelMetadata bridge = narrowMetadata();
     bridge.samplerType = "bridge";
-    expectRefused(bridge, tensors, "'interpolant'");
+    expectRefused(bridge, tensors, "unknown key 'step_noise'");
     ModelMetadata ordered = narrowMetadata();
     ordered.samplerOrder = 2;
     expectRefused(ordered, tensors, "unknown key 'order'");
