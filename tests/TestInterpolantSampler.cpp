@@ -293,7 +293,7 @@ TEST(UniSimModelFile, FaultsOfTheTensorsAreTheFiles) {
     expectFault(replaced(NarrowArchitecture, "\"vector_heads\":true", "\"vector_heads\":false"), tensors,
                 "no heads for velocity");
     expectFault(replaced(NarrowArchitecture, "\"energy_heads\":2", "\"energy_heads\":1"), tensors,
-                "'energy.1.ffn_mlp.0.bias' does not belong");
+                "'energy_heads.1.ffn_mlp.0.bias' does not belong");
     expectFault(replaced(NarrowArchitecture, "\"layers\":2", "\"layers\":1024"), tensors, "is missing");
     expectFault(replaced(NarrowArchitecture, "\"hidden_dim\":32", "\"hidden_dim\":1048576"), tensors, "has the shape");
     tensors.erase("velocity.linear_v.weight");

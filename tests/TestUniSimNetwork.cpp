@@ -158,7 +158,7 @@ TEST(UniSimNetwork, HasAsManyParametersAsPublished) {
     EXPECT_EQ(countParameters(config, "encoder.net.attention_layers.3."), 790016);
     EXPECT_EQ(countParameters(config, "encoder.net.neighbor_embedding."), 474912);
     for (int head = 0; head < 4; head++)
-        EXPECT_EQ(countParameters(config, "energy." + std::to_string(head) + "."), 460289);
+        EXPECT_EQ(countParameters(config, "energy_heads." + std::to_string(head) + "."), 460289);
     for (const char* head : {"velocity.", "denoiser.", "guidance.b0.", "guidance.b1.", "guidance.m."})
         EXPECT_EQ(countParameters(config, head), 656385);
     EXPECT_EQ(countParameters(config, "guidance."), 5612166);
@@ -260,7 +260,7 @@ TEST(UniSimNetwork, ForcesCanBeDifferentiated) {
         auto loss = [&] { return (network->force(batch, t, x, 0) - target).square().mean(); };
         loss().backward();
         for (const char* name : {"encoder.net.attention_layers.1.dv_proj.weight",
-                                 "encoder.net.distance_expansion.betas", "energy.0.ffn_mlp.2.weight"}) {
+                                 "encoder.net.distance_expansion.betas", "energy_heads.0.ffn_mlp.2.weight"}) {
             const Tensor tensor = network->getTensors().at(name);
             const Tensor direction = randomNormal(tensor.sizes(), 8);
             const double slope = (tensor.grad() * direction).sum().item<double>(), h = 1e-5;

@@ -88,7 +88,7 @@ def make_weights(rng: np.random.Generator) -> Weights:
 
     encoder("encoder.net.")
     for index in range(ENERGIES):
-        head(f"energy.{index}.", 1)
+        head(f"energy_heads.{index}.", 1)
     head("velocity.", H)
     head("denoiser.", H)
     encoder("guidance.net.")
@@ -218,7 +218,7 @@ def run_head(weights: Weights, prefix: str, x, v):
 
 def energies(weights: Weights, molecule: Molecule, t) -> np.ndarray:
     x, v = encode(weights, "encoder.net.", molecule, t)
-    return np.array([run_head(weights, f"energy.{head}.", x, v)[0].mean(1).sum() for head in range(ENERGIES)])
+    return np.array([run_head(weights, f"energy_heads.{head}.", x, v)[0].mean(1).sum() for head in range(ENERGIES)])
 
 
 def fields(weights: Weights, molecule: Molecule, t):

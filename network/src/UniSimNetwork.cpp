@@ -173,7 +173,7 @@ std::vector<UniSimNetwork::TensorShape> UniSimNetwork::listTensors(const UniSimC
     ShapeList list;
     listEncoder(list, Base, config);
     for (int64_t head = 0; head < config.energyHeads; head++)
-        listHead(list, "energy." + std::to_string(head) + ".", config, false);
+        listHead(list, "energy_heads." + std::to_string(head) + ".", config, false);
     if (config.vectorHeads)
         for (const char* head : {"velocity.", "denoiser."})
             listHead(list, head, config, true);
@@ -400,7 +400,7 @@ Tensor UniSimNetwork::energy(const MoleculeBatch& batch, const Tensor& t, const 
     if (head < 0 || head >= config.energyHeads)
         throw std::invalid_argument("UniSim: there is no energy head " + std::to_string(head) + ": the network has " +
                                     std::to_string(config.energyHeads) + ".");
-    const Tensor atoms = runScalarHead("energy." + std::to_string(head) + ".", encode(batch, t, x));
+    const Tensor atoms = runScalarHead("energy_heads." + std::to_string(head) + ".", encode(batch, t, x));
     const Tensor molecule = batch.getAtoms(atoms.device()).molecule;
     // Unlike index_add, this sorts the indices on a GPU: the order of the sum is always the same.
     return torch::zeros({batch.getNumMolecules()}, atoms.options()).index_put({molecule}, atoms, true);

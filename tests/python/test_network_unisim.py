@@ -65,7 +65,7 @@ def test_agrees_with_the_reference(reference):
     pairs = [
         ((velocity, denoiser), reference.fields(weights, molecule, 0.37)),
         (network.guidance_heads(atoms, 0.37, x), reference.guidance_heads(weights, molecule, 0.37)),
-        ((network.guidance(atoms, 0.37, x),), (reference.guidance(weights, molecule, 0.37),)),
+        ((network.guidance_force(atoms, 0.37, x),), (reference.guidance(weights, molecule, 0.37),)),
         (network.encode(atoms, 0.37, x), reference.encode(weights, "encoder.net.", molecule, 0.37)),
         ([network.energy(atoms, 1, x, head)[0] for head in range(2)], reference.energies(weights, molecule, 1)),
     ]
@@ -104,7 +104,7 @@ def test_an_optimizer_step_on_forces_lowers_the_loss(small, example):
 def test_every_parameter_gets_a_gradient(small, example):
     atoms, x = example
     velocity, denoiser = small.fields(atoms, 0.4, x)
-    loss = velocity.square().sum() + denoiser.square().sum() + small.guidance(atoms, 0.4, x).square().sum()
+    loss = velocity.square().sum() + denoiser.square().sum() + small.guidance_force(atoms, 0.4, x).square().sum()
     (loss + small.energy(atoms, 0, x, 0).sum() + small.energy(atoms, 1, x, 1).sum()).backward()
     assert all(parameter.grad is not None for parameter in small.parameters())
 
@@ -122,14 +122,14 @@ def test_force_is_the_gradient_of_the_energy(small, example):
 def test_copies_are_independent(small, example, duplicate):
     atoms, x = example
     small.fused = False
-    before = small.guidance(atoms, 0.3, x)
+    before = small.guidance_force(atoms, 0.3, x)
     twin = duplicate(small)
     assert twin.config == small.config and not twin.native().fused
     with torch.no_grad():
         for parameter in small.parameters():
             parameter.mul_(1.5)
-    assert torch.equal(twin.guidance(atoms, 0.3, x), before)
-    assert not torch.equal(small.guidance(atoms, 0.3, x), before)
+    assert torch.equal(twin.guidance_force(atoms, 0.3, x), before)
+    assert not torch.equal(small.guidance_force(atoms, 0.3, x), before)
 
 
 def test_precision_follows_the_parameters(small, example):

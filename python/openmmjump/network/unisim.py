@@ -98,7 +98,7 @@ class UniSim(nn.Module):
         """The heads B0, B1 and M of the guidance kernel, (N, 3) each, in MJ/mol/nm."""
         return self.native().guidance_heads(atoms._batch, t, y)
 
-    def guidance(self, atoms: Atoms, t: float | Tensor, y: Tensor) -> Tensor:
+    def guidance_force(self, atoms: Atoms, t: float | Tensor, y: Tensor) -> Tensor:
         """The guidance kernel (1 - t) B0 + t B1 + t (1 - t) M, (N, 3), in MJ/mol/nm."""
         return self.native().guidance(atoms._batch, t, y)
 

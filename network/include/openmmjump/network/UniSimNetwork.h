@@ -58,9 +58,9 @@ public:
     UniSimNetwork(const UniSimConfig& config, const TensorMap& tensors);
 
     /**
-     * The tensors of a network: the published names under `encoder.net.`; the heads `energy.0.` ..., `velocity.` and
-     * `denoiser.`; the guidance kernel's network under `guidance.net.` and its heads `guidance.b0.`, `guidance.b1.` and
-     * `guidance.m.`.
+     * The tensors of a network: the published names under `encoder.net.`; the heads `energy_heads.0.` ..., `velocity.`
+     * and `denoiser.`; the guidance kernel's network under `guidance.net.` and its heads `guidance.b0.`, `guidance.b1.`
+     * and `guidance.m.`.
      */
     static std::vector<TensorShape> listTensors(const UniSimConfig& config);
     /**
