@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <set>
 
+#include "ModelFileCases.h"
 #include "UniSimCases.h"
 #include "openmmjump/network/CounterNoise.h"
 #include "openmmjump/network/FileError.h"
@@ -59,12 +61,6 @@ SafetensorsFile::Tensors toStored(const TensorMap& tensors) {
                         tensor.sizes().vec(),
                         {static_cast<const char*>(tensor.const_data_ptr()), static_cast<size_t>(tensor.nbytes())}};
     return stored;
-}
-
-std::string replaced(std::string text, const std::string& what, const std::string& by) {
-    const size_t at = text.find(what);
-    EXPECT_NE(at, std::string::npos) << what;
-    return text.replace(at, what.size(), by);
 }
 
 void expectRefused(const ModelMetadata& metadata, const SafetensorsFile::Tensors& tensors, const std::string& words) {
@@ -252,7 +248,7 @@ TEST(UniSimModelFile, NamesTheFault) {
          {"hidden_dim", "ffn_dim", "rbf_dim", "expansion_dim", "heads", "layers", "inter_neighbors", "energy_heads",
           "vector_heads", "guidance_kernel", "cutoff", "hydrogen_cutoff", "noise_scale", "vel_scale"}) {
         const std::string quoted = std::string("\"").append(key).append("\":");
-        expectRefused(narrowMetadata(replaced(NarrowArchitecture, quoted, "\"other\":")), tensors,
+        expectRefused(narrowMetadata(replaceIn(NarrowArchitecture, quoted, "\"other\":")), tensors,
                       "unknown key 'other'");
         const size_t start = NarrowArchitecture.find(quoted), end = NarrowArchitecture.find_first_of(",}", start);
         for (const char* wrong : {"-1", "1e300", "4611686018427387904", "\"x\"", "null", "[]", "{}"}) {
@@ -290,12 +286,28 @@ TEST(UniSimModelFile, FaultsOfTheTensorsAreTheFiles) {
         }
     };
     auto tensors = toStored(network->getTensors());
-    expectFault(replaced(NarrowArchitecture, "\"vector_heads\":true", "\"vector_heads\":false"), tensors,
+    expectFault(replaceIn(NarrowArchitecture, "\"vector_heads\":true", "\"vector_heads\":false"), tensors,
                 "no heads for velocity");
-    expectFault(replaced(NarrowArchitecture, "\"energy_heads\":2", "\"energy_heads\":1"), tensors,
+    expectFault(replaceIn(NarrowArchitecture, "\"energy_heads\":2", "\"energy_heads\":1"), tensors,
                 "'energy_heads.1.ffn_mlp.0.bias' does not belong");
-    expectFault(replaced(NarrowArchitecture, "\"layers\":2", "\"layers\":1024"), tensors, "is missing");
-    expectFault(replaced(NarrowArchitecture, "\"hidden_dim\":32", "\"hidden_dim\":1048576"), tensors, "has the shape");
+    expectFault(replaceIn(NarrowArchitecture, "\"layers\":2", "\"layers\":1024"), tensors, "is missing");
+    expectFault(replaceIn(NarrowArchitecture, "\"hidden_dim\":32", "\"hidden_dim\":1048576"), tensors, "has the shape");
     tensors.erase("velocity.linear_v.weight");
     expectFault(NarrowArchitecture, tensors, "velocity.linear_v.weight is missing");
+}
+
+// Whatever is in the settings: a sampler, or one sentence.
+TEST(UniSimModelFile, RandomSettingsMakeNoHarm) {
+    const auto network = narrowUniSim();
+    const auto tensors = toStored(network->getTensors());
+    std::mt19937_64 random(5);
+    int made = 0;
+    for (int i = 0; i < 3000; i++) {
+        ModelMetadata metadata = narrowMetadata(mutate(NarrowArchitecture, random));
+        metadata.name = caseName; // what its errors name
+        made += tryReading([&] {
+                    makeSampler(ModelFile::fromParts(metadata, tensors), {0, 1}, torch::TensorOptions(torch::kFloat32));
+                }).empty();
+    }
+    EXPECT_GT(made, 30);
 }
