@@ -192,6 +192,22 @@ TEST(InterpolantSampler, JumpsAreIndependentOfTheBatchAndEquivariant) {
                 turn(sampler.sample(batch, x, stepNoise(noise))), 1e-10);
 }
 
+TEST(InterpolantSampler, AJumpThatRunsAwayIsNotFinite) {
+    const InterpolantSampler sampler(narrowUniSim(), {0, 0.25, 0.5, 1});
+    const MoleculeBatch batch = makeMixedAtoms(8);
+    const Tensor x = randomPositions(8, 3);
+    int calls = 0;
+    auto push = [&](const Tensor& y, double) {
+        calls++;
+        return torch::full_like(y, 1e14);
+    };
+    const Tensor states = sampler.sampleStates(batch, x, CounterNoise(1, 2, 0), push);
+    EXPECT_TRUE(torch::isfinite(states[1]).all().item<bool>());
+    EXPECT_TRUE(torch::isnan(states.narrow(0, 2, 2)).all().item<bool>());
+    EXPECT_EQ(calls, 1);
+    EXPECT_TRUE(torch::isnan(sampler.sample(batch, x * std::nan(""), CounterNoise(1, 2, 0))).all().item<bool>());
+}
+
 TEST(InterpolantSampler, RefusesWhatItCannotSample) {
     for (const std::vector<double>& grid : {std::vector<double>{0}, {0, 0.5}, {0.1, 1}, {0, 0.5, 0.5, 1}})
         expectInvalid([&] { InterpolantSampler(narrowUniSim(), grid); }, "InterpolantSampler: the time");

@@ -1,11 +1,22 @@
 #include "openmmjump/network/InterpolantSampler.h"
 #include "TimeGrid.h"
+#include "openmmjump/network/RadiusGraph.h"
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 using namespace JumpPlugin;
 using torch::Tensor;
+
+namespace {
+
+/** Whether there is a graph of these positions. */
+bool haveGraph(const Tensor& x) {
+    return (x.abs() <= RadiusGraph::FarthestPosition).all().item<bool>(); // false for NaN
+}
+
+} // namespace
 
 InterpolantSampler::InterpolantSampler(std::shared_ptr<const UniSimNetwork> network, std::vector<double> timeGrid) :
     network(std::move(network)), timeGrid(timeGrid.empty() ? makeUniformGrid(15) : std::move(timeGrid)) {
@@ -44,8 +55,9 @@ Tensor InterpolantSampler::run(const MoleculeBatch& batch, const Tensor& x0, con
         states->push_back(x);
     for (int64_t step = 0; step < getNumSteps(); step++) {
         const double t = timeGrid[step], dt = timeGrid[step + 1] - t;
-        Tensor force = drift(batch, t, x);
-        if (guidance)
+        const bool lost = !haveGraph(x);
+        Tensor force = lost ? torch::full_like(x, std::numeric_limits<double>::quiet_NaN()) : drift(batch, t, x);
+        if (guidance && !lost)
             force = force + guidance(x, t).to(network->options());
         x = x + force * dt;
         if (const double scale = getNoiseScale(step); scale > 0)

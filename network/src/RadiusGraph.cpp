@@ -11,8 +11,6 @@ using Edge = NeighborGraph::Edge;
 
 namespace {
 
-/** Cell numbers of atoms up to here fit their integers by far. */
-constexpr double FarthestPosition = 1e12;
 constexpr int64_t HydrogenType = 0; // atomic number - 1
 
 /** Positions in double precision on the host. */
@@ -23,7 +21,7 @@ Tensor toCoordinates(const MoleculeBatch& batch, const Tensor& positions) {
     const Tensor coordinates = positions.detach().to(torch::kCPU, torch::kFloat64).contiguous();
     const double* x = coordinates.const_data_ptr<double>();
     for (int64_t index = 0; index < 3 * n; index++)
-        if (!(std::abs(x[index]) <= FarthestPosition))
+        if (!(std::abs(x[index]) <= RadiusGraph::FarthestPosition))
             throw std::invalid_argument("RadiusGraph: the position of atom " + std::to_string(index / 3) +
                                         " is not finite or farther away than 1e12 A.");
     return coordinates;

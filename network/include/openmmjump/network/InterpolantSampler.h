@@ -21,6 +21,9 @@ namespace JumpPlugin {
  * With a guidance kernel and a strength above 0 the drift loses guidanceStrength F_t / guidanceScale (section 8). A
  * guidance callback is added to the drift as it is.
  *
+ * A jump that runs away, to where there is no RadiusGraph, gives NaN for all atoms of the batch and no error: it is for
+ * the caller to refuse, as any other conformation that makes no sense.
+ *
  * The noise moves the centre of mass, as published: it diffuses by sigma / sqrt(number of atoms) in a jump. Whether
  * that stays is said by the model file, see ModelMetadata::preservesCenterOfMass.
  */

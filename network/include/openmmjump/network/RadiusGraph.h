@@ -21,6 +21,8 @@ namespace JumpPlugin {
  */
 class RadiusGraph {
 public:
+    /** in A; cell numbers of atoms up to here fit their integers by far */
+    static constexpr double FarthestPosition = 1e12;
     struct Rule {
         /** in A */
         double cutoff, hydrogenCutoff;
@@ -28,7 +30,8 @@ public:
     };
     /**
      * @param positions  (N, 3) in A, any floating point type, on any device
-     * @throws std::invalid_argument if the positions have a wrong shape, or one is not finite or above 1e12 A
+     * @throws std::invalid_argument if the positions have a wrong shape, or one is not finite or farther than
+     * FarthestPosition
      */
     static std::shared_ptr<const NeighborGraph> build(const MoleculeBatch& batch, const torch::Tensor& positions,
                                                       const Rule& rule);
