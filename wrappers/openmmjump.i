@@ -75,6 +75,17 @@ def _show(value):
     return text if len(text) <= 200 else text[:200] + "..."
 
 
+def _toMask(groups):
+    """The integer that stands for a set of force groups, one bit for each, as OpenMM's methods take it."""
+    if not isinstance(groups, int):
+        groups = list(groups)
+        if not all(isinstance(group, int) and 0 <= group <= 31 for group in groups):
+            raise _openmm.OpenMMException(f"force groups are numbers from 0 to 31, not {_show(groups)}")
+        groups = sum(1 << group for group in set(groups))
+    groups &= 0xFFFFFFFF
+    return groups - 0x100000000 if groups >= 0x80000000 else groups
+
+
 def _checkNumber(value, unit, name):
     """Raise TypeError unless a value is a plain number or a Quantity of a fitting dimension."""
     if isinstance(value, _unit.Quantity):
@@ -172,6 +183,7 @@ NAMED_ARRAYS(JumpRecord)
             "attempts": self.attempts,
             "repaired": self.repaired,
             "repair_evaluations": self.repairEvaluations,
+            "guidance_evaluations": self.guidanceEvaluations,
             "redraw_fraction": self.getRedrawFraction(),
             "refusals": self.getRefusalsByCause(),
             "seconds": self.getSecondsByStage(),
@@ -186,7 +198,7 @@ NAMED_ARRAYS(JumpRecord)
     %}
 }
 %pythoncode %{
-_STAGES = ("network", "placement", "energy", "repair", "relaxation")
+_STAGES = ("network", "placement", "energy", "repair", "relaxation", "guidance")
 _CAUSES = ("none", "not_finite", "broken_bond", "clash", "inverted_stereocenter", "cis_trans_flip", "constraint",
            "energy", "veto", "metropolis")
 %}
@@ -315,6 +327,7 @@ UNIT(JumpPlugin::JumpIntegrator::getRelaxationFriction, 1 / _unit.picosecond)
 UNIT(JumpPlugin::JumpIntegrator::getLagTime, _unit.picoseconds)
 UNIT(JumpPlugin::JumpIntegrator::getStepSize, _unit.picoseconds)
 UNIT(JumpPlugin::JumpIntegrator::getRepairTolerance, _unit.kilojoules_per_mole / _unit.nanometer)
+UNIT(JumpPlugin::JumpIntegrator::getGuidanceForceCap, _unit.kilojoules_per_mole / _unit.nanometer)
 UNIT(JumpPlugin::JumpIntegrator::getTetherStrength, _unit.kilojoules_per_mole / _unit.nanometer**2)
 %define CHECKED_NUMBER(METHOD, ARGUMENT, QUANTITY, NAME)
 %pythonprepend METHOD %{
@@ -326,6 +339,9 @@ CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setTemperature, temp, _unit.kelvin, "
 CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setRelaxationFriction, friction, _unit.picosecond**-1, "friction")
 CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setRepairTolerance, tolerance,
                _unit.kilojoules_per_mole / _unit.nanometer, "repair tolerance")
+CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setGuidanceStrength, strength, _unit.dimensionless, "guidance strength")
+CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setGuidanceForceCap, cap,
+               _unit.kilojoules_per_mole / _unit.nanometer, "largest guiding force")
 CHECKED_NUMBER(JumpPlugin::JumpIntegrator::setTetherStrength, strength,
                _unit.kilojoules_per_mole / _unit.nanometer**2, "tether strength")
 %pythoncode %{
@@ -382,6 +398,7 @@ COPIED(JumpPlugin::MolecularGraph)
     static bool isinstance(OpenMM::Integrator& integrator) {
         return dynamic_cast<JumpPlugin::JumpIntegrator*>(&integrator) != nullptr;
     }
+    void _setGuidanceForceGroups(int groups) { $self->setGuidanceForceGroups(groups); }
     void _setProposalFilter(PyObject* callable) {
         $self->setProposalFilter(callable == Py_None ? nullptr : std::make_shared<PythonFilter>(callable));
     }
@@ -444,6 +461,25 @@ COPIED(JumpPlugin::MolecularGraph)
         relaxation._owner = self  # lives as long as its user
         return relaxation
 
+    def setGuidanceForceGroups(self, groups):
+        """Let forces of the System steer jumps.
+
+        While a proposal is sampled, the forces of these groups at the points of its path are added to the drift, so
+        that it is drawn from about q(x1 | x0) exp(-alpha U(x1) / kT), where U is the potential energy of the groups and
+        alpha the strength; see docs/guidance.md. Each guided step costs one evaluation of the forces.
+
+        Parameters
+        ----------
+        groups : set of int, or int
+            numbers of the force groups, or an integer with a bit for each; an empty set or 0 for none
+
+        Raises
+        ------
+        OpenMMException
+            if proposals are accepted by the Metropolis criterion, or a number is not 0 to 31
+        """
+        self._setGuidanceForceGroups(_toMask(groups))
+
     def setIntegrationForceGroups(self, groups):
         """Set which force groups are used for integration: a set of numbers, or an integer with a bit for each."""
         _openmm.Integrator.setIntegrationForceGroups(self, groups)
@@ -460,6 +496,7 @@ COPIED(JumpPlugin::MolecularGraph)
 }
 %ignore JumpPlugin::JumpIntegrator::getRelaxationIntegrator;
 %ignore JumpPlugin::JumpIntegrator::setProposalFilter;
+%ignore JumpPlugin::JumpIntegrator::setGuidanceForceGroups;
 %ignore JumpPlugin::JumpIntegrator::getProposalFilter;
 %include "JumpIntegrator.h"
 %pythoncode %{

@@ -41,6 +41,13 @@ double BridgeSampler::getNoiseScale(int64_t step) const {
     return network->getConfig().sigma * std::sqrt(variance);
 }
 
+double BridgeSampler::getVarianceRate(double t) const {
+    const auto next = std::upper_bound(timeGrid.begin(), timeGrid.end() - 1, t);
+    const int64_t step = std::max<int64_t>(next - timeGrid.begin() - 1, 0);
+    const double deviation = getNoiseScale(step);
+    return deviation * deviation / (timeGrid[step + 1] - timeGrid[step]);
+}
+
 /**
  * How far the end point of a step is extrapolated: the factor of E - E_before, 0 for a step of order 1.
  */

@@ -20,6 +20,7 @@ namespace JumpPlugin {
 
 class AcceptanceRule;
 class JumpKernel;
+struct Guidance;
 
 /**
  * An Integrator that advances a System by learned, time-coarsened jumps.
@@ -68,6 +69,19 @@ public:
          * keeps its own friction. Needs a model with a density.
          */
         Metropolis = 1
+    };
+
+    /** How the strength of the guidance changes with the time t of the sampler, which runs from 0 to 1. */
+    enum GuidanceSchedule {
+        /** It does not. */
+        Constant = 0,
+        /** It falls from full strength to nothing, as 1 - t. */
+        Falling = 1,
+        /** It rises from nothing to full strength, as t: the nearer the end, the more a point is like a conformation.
+         */
+        Rising = 2,
+        /** As the model file says; Rising if it says nothing. */
+        FromModel = 3
     };
 
     /**
@@ -162,6 +176,58 @@ public:
      * @param strength  in kJ/mol/nm^2 (0 or more; 0 lets the model atoms go)
      */
     void setTetherStrength(double strength);
+    /** The groups of the forces that guide jumps, one bit each; 0 if jumps are not guided. */
+    int getGuidanceForceGroups() const { return guidanceForceGroups; }
+    /**
+     * Let forces of the System steer jumps. While a proposal is sampled, the forces of these groups at the points of
+     * its path are added to the drift, so that it is drawn from about
+     *
+     *     q(x1 | x0) exp(-alpha U(x1) / kT)
+     *
+     * instead of the model's q(x1 | x0), where U is the potential energy of the groups and alpha the strength (see
+     * docs/guidance.md). Any Force will do: the force field, an RMSDForce, a restraint, a CustomCVForce. Riding atoms
+     * are placed at each point, and the forces on them handed to their parents. What the model does not preserve,
+     * orientation or centre of mass, is not guided. Each guided step costs one evaluation of the forces.
+     *
+     * A force that shall guide jumps but not act in the dynamics belongs in a group that is not among
+     * getIntegrationForceGroups().
+     *
+     * @param groups  one bit for each group; 0 (the default) for none
+     * @throws OpenMM::OpenMMException if proposals are accepted by the Metropolis criterion, which needs the density
+     *         of the model alone
+     */
+    void setGuidanceForceGroups(int groups);
+    /** The strength alpha of the guidance. */
+    double getGuidanceStrength() const { return guidanceStrength; }
+    /**
+     * Set the strength alpha of the guidance: by which power of the Boltzmann factor of the guiding forces jumps are
+     * weighted.
+     *
+     * @param strength  0 or more; 1 by default; 0 for no guidance
+     */
+    void setGuidanceStrength(double strength);
+    /** How the strength of the guidance changes on the way. */
+    GuidanceSchedule getGuidanceSchedule() const { return guidanceSchedule; }
+    /** Set how the strength of the guidance changes on the way (default: FromModel). */
+    void setGuidanceSchedule(GuidanceSchedule schedule);
+    /** The largest guiding force on one model atom, in kJ/mol/nm. */
+    double getGuidanceForceCap() const { return guidanceForceCap; }
+    /**
+     * Set the largest guiding force on one model atom together with what rides on it; a stronger one is made as short.
+     * Points of the path are no conformations: atoms clash and bonds are strained.
+     *
+     * @param cap  in kJ/mol/nm (above 0)
+     */
+    void setGuidanceForceCap(double cap);
+    /** How many steps of the sampler are guided; 0 for all. */
+    int getGuidanceSteps() const { return guidanceSteps; }
+    /**
+     * Set how many steps of the sampler are guided, the last ones before its very last, which has no noise to be
+     * tilted. Each costs one evaluation of the forces.
+     *
+     * @param steps  0 (the default) for all
+     */
+    void setGuidanceSteps(int steps);
     /** The tests a proposal must pass, with their thresholds. */
     const GateSettings& getGateSettings() const { return gate; }
     /**
@@ -257,6 +323,7 @@ private:
     bool jump(JumpRecord& record);
     RefusalCause draw(JumpRecord& record);
     RefusalCause judge(JumpRecord& record);
+    Guidance makeGuidance() const;
     bool isTooHigh(RefusalCause cause) const;
     void checkRelaxation();
     void checkForces(const OpenMM::ContextImpl& context) const;
@@ -278,6 +345,9 @@ private:
     int relaxationSteps, maxAttempts, repairIterations, networkThreads, randomNumberSeed;
     RepairPolicy repairPolicy;
     Acceptance acceptance;
+    int guidanceForceGroups, guidanceSteps;
+    double guidanceStrength, guidanceForceCap;
+    GuidanceSchedule guidanceSchedule;
     bool doublePrecision, cudaGraphs;
     GateSettings gate;
     std::shared_ptr<ProposalFilter> filter;

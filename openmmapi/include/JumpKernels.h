@@ -5,6 +5,7 @@
 #include <string>
 
 #include "RefusalCause.h"
+#include "internal/Guidance.h"
 #include "openmm/KernelImpl.h"
 #include "openmm/Platform.h"
 #include "openmm/System.h"
@@ -34,13 +35,16 @@ public:
     /** Bring back what storeState() kept. */
     virtual void restoreState(OpenMM::ContextImpl& context) = 0;
     /**
-     * Sample a proposal from the stored positions. The Context is not changed.
+     * Sample a proposal from the stored positions. The Context is not changed, but for its positions if guidance is on:
+     * then apply() or restoreState() must follow.
      *
-     * @param seed     seed of the noise
-     * @param jump     number of the jump
-     * @param attempt  number of the attempt within the jump
+     * @param seed      seed of the noise
+     * @param jump      number of the jump
+     * @param attempt   number of the attempt within the jump
+     * @param guidance  steers the sampling
      */
-    virtual void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt) = 0;
+    virtual void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt,
+                         Guidance& guidance) = 0;
     /**
      * Restore what the model does not preserve, place the riding atoms and test the geometry. The Context is not
      * changed.

@@ -12,13 +12,14 @@ namespace JumpPlugin {
 
 /** The stages of one step, for timings. */
 enum class JumpStage {
-    Network = 0,   ///< reading model atoms and sampling the proposal
-    Placement = 1, ///< superposition, riding atoms, geometric gate
-    Energy = 2,    ///< energies of the gate
-    Repair = 3,    ///< bounded minimisation
-    Relaxation = 4 ///< velocities and molecular dynamics
+    Network = 0,    ///< reading model atoms and sampling the proposal, without the forces of its guidance
+    Placement = 1,  ///< superposition, riding atoms, geometric gate
+    Energy = 2,     ///< energies of the gate
+    Repair = 3,     ///< bounded minimisation
+    Relaxation = 4, ///< velocities and molecular dynamics
+    Guidance = 5    ///< forces that guide the sampling
 };
-constexpr int NumJumpStages = 5;
+constexpr int NumJumpStages = 6;
 
 /** Name of a stage, in lower case. */
 OPENMM_EXPORT_JUMP const char* getName(JumpStage stage);
@@ -29,6 +30,7 @@ struct OPENMM_EXPORT_JUMP JumpRecord {
     bool repaired = false;                        ///< whether the proposal was minimised
     int attempts = 0;                             ///< number of proposals drawn
     int repairEvaluations = 0;                    ///< evaluations of the forces in repairs
+    int guidanceEvaluations = 0;                  ///< evaluations of the forces for guidance
     RefusalCause refusal = RefusalCause::None;    ///< cause of the last refusal in this step, None if there was none
     std::array<int, NumRefusalCauses> refusals{}; ///< refused proposals by RefusalCause
     double energyBefore = 0;                      ///< potential energy before the jump, kJ/mol
@@ -48,6 +50,7 @@ struct OPENMM_EXPORT_JUMP JumpStatistics {
     long long attempts = 0;                             ///< proposals drawn
     long long repaired = 0;                             ///< steps whose proposal was minimised
     long long repairEvaluations = 0;                    ///< evaluations of the forces in repairs
+    long long guidanceEvaluations = 0;                  ///< evaluations of the forces for guidance
     std::array<long long, NumRefusalCauses> refusals{}; ///< refused proposals by RefusalCause
     std::array<double, NumJumpStages> seconds{};        ///< wall time by JumpStage, s
 

@@ -9,6 +9,7 @@
 #include "JumpKernels.h"
 #include "internal/AcceptanceRule.h"
 #include "internal/Constants.h"
+#include "internal/Guidance.h"
 #include "internal/RepairMinimizer.h"
 #include "internal/Snapshot.h"
 #include "internal/Thermostat.h"
@@ -125,9 +126,10 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
                                Integrator* relaxation) :
     model(model), graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0),
     tetherStrength(1000.0), relaxationSteps(50), maxAttempts(10), repairIterations(50), networkThreads(0),
-    randomNumberSeed(0), repairPolicy(WhenNeeded), acceptance(Gate), doublePrecision(false), cudaGraphs(false),
-    jumpNumber(0), noiseSeed(0), noiseBranch(0), degreesOfFreedom(0), hasEnvironment(false), reachedEnergy(false),
-    stepping(false) {
+    randomNumberSeed(0), repairPolicy(WhenNeeded), acceptance(Gate), guidanceForceGroups(0), guidanceSteps(0),
+    guidanceStrength(1.0), guidanceForceCap(1000.0), guidanceSchedule(FromModel), doublePrecision(false),
+    cudaGraphs(false), jumpNumber(0), noiseSeed(0), noiseBranch(0), degreesOfFreedom(0), hasEnvironment(false),
+    reachedEnergy(false), stepping(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
     require(!isBound(*relaxation), "the relaxation integrator is already in use by another Context");
     requireTemperature(temperature);
@@ -182,6 +184,8 @@ void JumpIntegrator::setAcceptance(Acceptance rule) {
                 "the model '" + model.getName() +
                     "' does not keep orientation and centre of mass by itself, and superposing its proposals would "
                     "falsify the Metropolis criterion");
+        require(guidanceForceGroups == 0, "guided jumps cannot be accepted by the Metropolis criterion, which needs "
+                                          "the density of the model alone");
     }
     acceptance = rule;
 }
@@ -189,6 +193,32 @@ void JumpIntegrator::setAcceptance(Acceptance rule) {
 void JumpIntegrator::setTetherStrength(double strength) {
     require(isfinite(strength) && strength >= 0, "the tether strength cannot be negative");
     tetherStrength = strength;
+}
+
+void JumpIntegrator::setGuidanceForceGroups(int groups) {
+    require(groups == 0 || acceptance == Gate, "jumps that are accepted by the Metropolis criterion cannot be guided: "
+                                               "it needs the density of the model alone");
+    guidanceForceGroups = groups;
+}
+
+void JumpIntegrator::setGuidanceStrength(double strength) {
+    require(isfinite(strength) && strength >= 0, "the strength of the guidance cannot be negative");
+    guidanceStrength = strength;
+}
+
+void JumpIntegrator::setGuidanceSchedule(GuidanceSchedule schedule) {
+    require(schedule >= Constant && schedule <= FromModel, "unknown schedule of the guidance");
+    guidanceSchedule = schedule;
+}
+
+void JumpIntegrator::setGuidanceForceCap(double cap) {
+    require(isfinite(cap) && cap > 0, "the largest guiding force must be above 0 kJ/mol/nm");
+    guidanceForceCap = cap;
+}
+
+void JumpIntegrator::setGuidanceSteps(int steps) {
+    require(steps >= 0, "the number of guided steps cannot be negative");
+    guidanceSteps = steps;
 }
 
 void JumpIntegrator::setGateSettings(const GateSettings& settings) {
@@ -390,7 +420,11 @@ RefusalCause JumpIntegrator::draw(JumpRecord& record) {
     reachedEnergy = false;
     {
         StageTimer timer(record, JumpStage::Network);
-        jumpKernel().propose(*context, getNoiseKey(), jumpNumber, record.attempts);
+        Guidance guidance = makeGuidance();
+        jumpKernel().propose(*context, getNoiseKey(), jumpNumber, record.attempts, guidance);
+        record.guidanceEvaluations += guidance.evaluations;
+        record.seconds[(int)JumpStage::Guidance] += guidance.seconds;
+        record.seconds[(int)JumpStage::Network] -= guidance.seconds;
     }
     record.attempts++;
     RefusalCause cause;
@@ -411,6 +445,20 @@ RefusalCause JumpIntegrator::draw(JumpRecord& record) {
     reachedEnergy = true;
     record.energyProposal = record.energyRepaired = computeEnergy(record);
     return refuse(record, judge(record));
+}
+
+Guidance JumpIntegrator::makeGuidance() const {
+    Guidance guidance;
+    guidance.forceGroups = guidanceForceGroups;
+    guidance.strength = guidanceStrength;
+    guidance.forceCap = guidanceForceCap;
+    guidance.steps = guidanceSteps;
+    guidance.kT = BOLTZ * temperature;
+    const GuidanceSchedule schedule = guidanceSchedule == FromModel ? Rising : guidanceSchedule;
+    guidance.weight = [schedule](double t) { return schedule == Rising ? t : schedule == Falling ? 1 - t : 1.0; };
+    require(!guidance.isOn() || getTimeGrid().size() > 2,
+            "the sampler takes a single step, without noise, so there is nothing that forces could guide");
+    return guidance;
 }
 
 RefusalCause JumpIntegrator::judge(JumpRecord& record) {

@@ -13,7 +13,7 @@ const char* getName(RefusalCause cause) {
 }
 
 const char* getName(JumpStage stage) {
-    static const char* names[] = {"network", "placement", "energy", "repair", "relaxation"};
+    static const char* names[] = {"network", "placement", "energy", "repair", "relaxation", "guidance"};
     return names[(int)stage];
 }
 
@@ -23,6 +23,7 @@ void JumpStatistics::addStep(const JumpRecord& record) {
     repaired += record.repaired && record.accepted;
     attempts += record.attempts;
     repairEvaluations += record.repairEvaluations;
+    guidanceEvaluations += record.guidanceEvaluations;
     for (int i = 0; i < NumRefusalCauses; i++)
         refusals[i] += record.refusals[i];
     for (int i = 0; i < NumJumpStages; i++)
@@ -54,6 +55,8 @@ string JumpStatistics::toString() const {
         text += line;
     }
     snprintf(line, sizeof(line), "  force evaluations of repairs    %8lld\n", repairEvaluations);
+    text += line;
+    snprintf(line, sizeof(line), "  force evaluations of guidance   %8lld\n", guidanceEvaluations);
     text += line;
     for (int i = 0; i < NumJumpStages; i++) {
         snprintf(line, sizeof(line), "  %-12s %10.3f s\n", getName((JumpStage)i), seconds[i]);

@@ -2,6 +2,8 @@
 
 #include <ATen/Parallel.h>
 
+#include <chrono>
+
 #include "JumpIntegrator.h"
 #include "openmm/OpenMMException.h"
 #include "openmmjump/network/CounterNoise.h"
@@ -21,6 +23,9 @@ namespace {
 
 /** Below this many model atoms a second thread costs more than it helps. */
 constexpr int SmallMolecule = 100;
+
+/** No atom of a molecule moves that far in a jump, in nm. */
+constexpr double MaxGuidedDistance = 10;
 
 /** Run something of the network; its exceptions become OpenMM's. */
 template <class Action>
@@ -96,7 +101,8 @@ private:
 class Proposer::Impl {
 public:
     Impl(const JumpIntegrator& integrator, torch::Device device, unique_ptr<SamplerRunner> runner) :
-        batch(makeBatch(integrator.getMolecularGraph())), scale(integrator.getModel().getLengthScale()),
+        batch(makeBatch(integrator.getMolecularGraph())), timeGrid(integrator.getTimeGrid()),
+        scale(integrator.getModel().getLengthScale()),
         runner(runner != nullptr ? std::move(runner) : make_unique<SamplerRunner>()) {
         const auto type = integrator.getUseDoublePrecision() ? torch::kFloat64 : torch::kFloat32;
         sampler = makeSampler(integrator.getModel().getModelFile(), integrator.getTimeGrid(),
@@ -107,7 +113,8 @@ public:
             threads = (batch.getNumAtoms() < SmallMolecule ? 1 : at::get_num_threads());
     }
 
-    void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt) {
+    void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt,
+                 Guidance& guidance, const ForceSource& source) {
         const c10::InferenceMode inference;
         const ThreadScope scope(threads);
         const int64_t numAtoms = batch.getNumAtoms();
@@ -115,7 +122,11 @@ public:
         const torch::Tensor center = findOrigin(x);
         const torch::Tensor x0 = ((x - center) * scale).to(options);
         const torch::Tensor noise = drawNoise(CounterNoise(seed, jump, attempt));
-        const torch::Tensor y = runner->run([this](auto&... tensors) { return sample(tensors...); }, x0, noise);
+        torch::Tensor y;
+        if (guidance.isOn()) // forces of the System cannot be recorded
+            y = sample(x0, noise, makeGuidance(guidance, source, x0, center));
+        else
+            y = runner->run([this](auto&... tensors) { return sample(tensors..., {}); }, x0, noise);
         wrap(proposal, numAtoms, options.device()).copy_(y.to(torch::kFloat64) / scale + center);
     }
 
@@ -146,11 +157,43 @@ private:
         return noise.to(options, true);
     }
 
-    torch::Tensor sample(const torch::Tensor& x0, const torch::Tensor& noise) const {
-        return sampler->sample(batch, x0, TensorNoise(noise[0], noise.narrow(0, 1, noise.size(0) - 1)));
+    torch::Tensor sample(const torch::Tensor& x0, const torch::Tensor& noise, const Sampler::Guidance& guidance) const {
+        return sampler->sample(batch, x0, TensorNoise(noise[0], noise.narrow(0, 1, noise.size(0) - 1)), guidance);
+    }
+
+    /** What the forces of a source add to the drift, in length units of the network. */
+    Sampler::Guidance makeGuidance(Guidance& guidance, const ForceSource& source, const torch::Tensor& x0,
+                                   const torch::Tensor& center) const {
+        const int64_t skipped = guidance.steps == 0 ? 0 : max<int64_t>(0, timeGrid.size() - 2 - guidance.steps);
+        return [=, this, &guidance](const torch::Tensor& y, double t) -> torch::Tensor {
+            const double gain =
+                sampler->getVarianceRate(t) * guidance.weight(t) * guidance.strength / (guidance.kT * scale);
+            if (gain == 0 || t < timeGrid[skipped] || !isNear(y, x0))
+                return torch::zeros_like(y);
+            const auto start = chrono::steady_clock::now();
+            const int64_t numAtoms = batch.getNumAtoms();
+            wrap(source.points, numAtoms, options.device()).copy_(y.to(torch::kFloat64) / scale + center);
+            source.compute();
+            const torch::Tensor forces = wrap(source.forces, numAtoms, options.device()).to(torch::kFloat64);
+            guidance.evaluations++;
+            guidance.seconds += chrono::duration<double>(chrono::steady_clock::now() - start).count();
+            return (gain * clip(forces, guidance.forceCap)).to(y.options());
+        };
+    }
+
+    /** Whether it makes sense to ask for forces: neighbour lists of scattered atoms may need endless memory. */
+    bool isNear(const torch::Tensor& y, const torch::Tensor& x0) const {
+        return ((y - x0).abs() < MaxGuidedDistance * scale).all().item<bool>();
+    }
+
+    /** Forces (N, 3), none longer than a cap. The force on an atom that overlaps with another may not be finite. */
+    static torch::Tensor clip(const torch::Tensor& forces, double cap) {
+        const torch::Tensor length = forces.norm(2, 1, true);
+        return torch::where(length.isfinite(), forces * (cap / length.clamp_min(cap)), torch::zeros_like(forces));
     }
 
     MoleculeBatch batch;
+    vector<double> timeGrid;
     double scale;                 // network length units per nm
     torch::TensorOptions options; // type and device of the network
     int threads;
@@ -169,9 +212,9 @@ Proposer::Proposer(const JumpIntegrator& integrator, int cudaDevice, unique_ptr<
 
 Proposer::~Proposer() = default;
 
-void Proposer::propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump,
-                       int attempt) {
-    translateErrors([&] { impl->propose(positions, proposal, seed, jump, attempt); });
+void Proposer::propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt,
+                       Guidance& guidance, const ForceSource& source) {
+    translateErrors([&] { impl->propose(positions, proposal, seed, jump, attempt, guidance, source); });
 }
 
 double Proposer::computeLogDensityRatio(const AtomArray& positions, const AtomArray& proposal) const {

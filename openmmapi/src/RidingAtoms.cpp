@@ -130,6 +130,16 @@ vector<double> RidingAtoms::computeCarriedMasses(const OpenMM::System& system, c
     return masses;
 }
 
+vector<vector<int>> RidingAtoms::findCarriedParticles(const OpenMM::System& system, const MolecularGraph& graph) {
+    vector<vector<int>> carried;
+    for (int i = 0; i < graph.getNumAtoms(); i++)
+        carried.push_back({graph.getAtom(i).particle});
+    for (int i = 0; i < graph.getNumRidingAtoms(); i++)
+        if (const RidingAtom& rider = graph.getRidingAtom(i); !system.isVirtualSite(rider.particle))
+            carried[rider.parent].push_back(rider.particle);
+    return carried;
+}
+
 void RidingAtoms::place(const vector<Vec3>& oldAtoms, const vector<Vec3>& newAtoms, vector<Vec3>& riders) const {
     if ((int)oldAtoms.size() != numAtoms || (int)newAtoms.size() != numAtoms || riders.size() != riding.size())
         throw OpenMMException("RidingAtoms: the number of positions is not that of the graph");

@@ -17,7 +17,7 @@ if _loading.api is None:
 CAUSES: tuple[str, ...] = _loading.api._CAUSES[1:]
 #: Stages of a step.
 STAGES: tuple[str, ...] = _loading.api._STAGES
-COUNTS = ("accepted", "repaired", "repair_evaluations", "attempts")
+COUNTS = ("accepted", "repaired", "repair_evaluations", "guidance_evaluations", "attempts")
 ENERGIES = ("before", "proposal", "repaired")
 #: Columns of the file, in order. Energies in kJ/mol, time in ps, wall time in s.
 COLUMNS = (
@@ -45,13 +45,14 @@ class JumpReporter:
     | accepted | steps whose jump was accepted; the others were molecular dynamics only |
     | repaired | steps whose proposal was minimised |
     | repair_evaluations | evaluations of the forces by minimisations |
+    | guidance_evaluations | evaluations of the forces that guide the sampling |
     | attempts | proposals drawn |
     | refused_CAUSE | proposals refused, for each of `CAUSES` (see the table of the gate in docs/integrator.md) |
     | last_refusal | cause of the last refusal within the last step, or none |
     | energy_before_kJ_mol | potential energy before the jump |
     | energy_proposal_kJ_mol | potential energy of the last proposal that reached the test of its energy |
     | energy_repaired_kJ_mol | potential energy the relaxation started from |
-    | seconds_STAGE | wall time: network, placement, energy, repair, relaxation |
+    | seconds_STAGE | wall time: network, placement, energy, repair, relaxation, guidance |
 
         simulation.reporters.append(JumpReporter('jumps.csv', 1))
     """

@@ -46,6 +46,17 @@ GateSettings deserializeGate(const SerializationNode& node) {
     return gate;
 }
 
+/** Guidance is younger than version 1. */
+void deserializeGuidance(const SerializationNode& node, JumpIntegrator& integrator) {
+    if (!node.hasProperty("guidanceForceGroups"))
+        return;
+    integrator.setGuidanceForceGroups(node.getIntProperty("guidanceForceGroups"));
+    integrator.setGuidanceStrength(node.getDoubleProperty("guidanceStrength"));
+    integrator.setGuidanceSchedule((JumpIntegrator::GuidanceSchedule)node.getIntProperty("guidanceSchedule"));
+    integrator.setGuidanceForceCap(node.getDoubleProperty("guidanceForceCap"));
+    integrator.setGuidanceSteps(node.getIntProperty("guidanceSteps"));
+}
+
 /** Set the seed without touching that of the relaxation, which was read with the relaxation integrator. */
 void setSeedOfJumpsOnly(JumpIntegrator& integrator, int seed) {
     Thermostat relaxation(integrator.getRelaxationIntegrator());
@@ -71,6 +82,11 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
     node.setIntProperty("repairIterations", integrator.getRepairIterations());
     node.setDoubleProperty("repairTolerance", integrator.getRepairTolerance());
     node.setDoubleProperty("tetherStrength", integrator.getTetherStrength());
+    node.setIntProperty("guidanceForceGroups", integrator.getGuidanceForceGroups());
+    node.setDoubleProperty("guidanceStrength", integrator.getGuidanceStrength());
+    node.setIntProperty("guidanceSchedule", integrator.getGuidanceSchedule());
+    node.setDoubleProperty("guidanceForceCap", integrator.getGuidanceForceCap());
+    node.setIntProperty("guidanceSteps", integrator.getGuidanceSteps());
     node.setBoolProperty("useDoublePrecision", integrator.getUseDoublePrecision());
     node.setBoolProperty("useCudaGraphs", integrator.getUseCudaGraphs());
     node.setIntProperty("networkThreads", integrator.getNetworkThreads());
@@ -110,6 +126,7 @@ void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
     integrator->setRepairTolerance(node.getDoubleProperty("repairTolerance"));
     integrator->setTetherStrength(
         node.getDoubleProperty("tetherStrength", integrator->getTetherStrength())); // younger than version 1
+    deserializeGuidance(node, *integrator);
     integrator->setUseDoublePrecision(node.getBoolProperty("useDoublePrecision"));
     integrator->setUseCudaGraphs(node.getBoolProperty("useCudaGraphs", false));
     integrator->setNetworkThreads(node.getIntProperty("networkThreads"));

@@ -238,6 +238,7 @@ class StandIn(openmm.LangevinMiddleIntegrator):
         counts = dict.fromkeys(("steps", "accepted", "attempts"), self.cycles) | {
             "repaired": 0,
             "repair_evaluations": 0,
+            "guidance_evaluations": 0,
             "redraw_fraction": 0.0,
         }
         return Totals(counts, refusals=dict.fromkeys(CAUSES, 0), seconds=dict.fromkeys(STAGES, 1e-4 * self.cycles))
@@ -317,9 +318,8 @@ def test_demo_end_to_end(tmp_path):
     done = {}
     summaries = []
     for name in ("first", "second"):
-        settings = Settings(
-            tmp_path / name, "CPU", "CPU", jumps=40, seed=3, blocks=2, raw_jumps=10, geometry_frames=100
-        )
+        counts = {"jumps": 40, "blocks": 2, "raw_jumps": 10, "geometry_frames": 100}
+        settings = Settings(tmp_path / name, "CPU", "CPU", seed=3, guidance=name == "first", **counts)
         summaries.append(run(settings, lambda part, share: done.update({part: done.get(part, 0) + share})))
     for file in ("trajectory.dcd", "topology.pdb", "summary.json", "jumps.csv", "ramachandran.png"):
         assert (tmp_path / "first" / file).stat().st_size > 0
@@ -330,6 +330,13 @@ def test_demo_end_to_end(tmp_path):
     assert summary["seed"] == 3
     assert summary["platforms"]["jump"].startswith("CPU")
     assert summary["valid_fraction"] > 0.9
+    assert "guidance" not in summaries[1]
+    unguided, *guided = summary["guidance"]
+    assert (unguided["alpha"], unguided["force_evaluations"]) == (0, 0)
+    assert unguided["valid_raw"] == summary["valid_fraction_raw"]
+    assert unguided["median_energy_raw"] == summary["energy_kJ_mol"]["raw_jump_median"]
+    assert [entry["force_evaluations"] for entry in guided] == [6] * 4
+    assert all(entry["mean_energy_raw"] < unguided["mean_energy_raw"] for entry in guided[:3])
     assert abs(summary["energy_kJ_mol"]["jump"]["mean"] - summary["energy_kJ_mol"]["md"]["mean"]) < 15
     speeds = summary["ns_per_second_jump"], summary["ns_per_second_md"]
     assert summary["speed_ratio"] == pytest.approx(speeds[0] / speeds[1])

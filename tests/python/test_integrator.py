@@ -463,7 +463,7 @@ def test_statistics_and_last_jump(run):
     assert last.getRefusalName() in ("none", *reporters.CAUSES)
 
     names = integrator.getStatistics().asDict()
-    counts = {"steps", "accepted", "attempts", "repaired", "repair_evaluations"}
+    counts = {"steps", "accepted", "attempts", "repaired", "repair_evaluations", "guidance_evaluations"}
     assert set(names) == counts | {"redraw_fraction", "refusals", "seconds"}
     assert tuple(names["refusals"]) == tuple(last.getRefusalsByCause()) == reporters.CAUSES
     assert tuple(names["seconds"]) == tuple(last.getSecondsByStage()) == reporters.STAGES

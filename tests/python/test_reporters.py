@@ -43,7 +43,14 @@ class Jumps(openmm.VerletIntegrator):
         n = self.steps
         refusals = dict.fromkeys(CAUSES, 0) | {"clash": n + n // 3}
         seconds = {name: 0.5 * n for name in STAGES}
-        counts = dict(steps=n, accepted=n - n // 3, attempts=2 * n, repaired=0, repair_evaluations=3 * n)
+        counts = dict(
+            steps=n,
+            accepted=n - n // 3,
+            attempts=2 * n,
+            repaired=0,
+            repair_evaluations=3 * n,
+            guidance_evaluations=5 * n,
+        )
         return Statistics(**counts, refusals=refusals, seconds=seconds)
 
     def getLastJump(self):

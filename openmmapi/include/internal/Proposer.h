@@ -2,8 +2,10 @@
 #define OPENMMJUMP_PROPOSER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
+#include "internal/Guidance.h"
 #include "internal/windowsExportJump.h"
 
 namespace JumpPlugin {
@@ -16,6 +18,13 @@ struct AtomArray {
     void* data;           ///< x, y and z of the first atom
     bool doublePrecision; ///< whether the numbers are double or float
     int stride;           ///< numbers from one atom to the next, 3 or more
+};
+
+/** Where the forces of a guidance come from: a platform's way to the System. */
+struct ForceSource {
+    AtomArray points;              ///< the network writes positions of the model atoms here, in nm
+    AtomArray forces;              ///< and finds the forces on them here, with those on what rides, in kJ/mol/nm
+    std::function<void()> compute; ///< fills `forces` from `points`
 };
 
 /**
@@ -47,8 +56,11 @@ public:
      * @param positions  current positions of the model atoms, whole molecules, on the network's device
      * @param proposal   gets the proposed positions, in the same frame; may be the same array
      * @param seed, jump, attempt  counters of the noise
+     * @param guidance   steers the sampling
+     * @param source     asked for forces if guidance is on
      */
-    void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt);
+    void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt,
+                 Guidance& guidance, const ForceSource& source);
     /**
      * How much more probable the way back is than the way there.
      *

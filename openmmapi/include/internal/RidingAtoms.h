@@ -32,6 +32,12 @@ public:
     /** Mass of each model atom of a graph together with what rides on it, in Da. */
     static std::vector<double> computeCarriedMasses(const OpenMM::System& system, const MolecularGraph& graph);
     /**
+     * The particles whose forces act on each model atom of a graph: its own and those that ride on it, except virtual
+     * sites, whose forces OpenMM itself hands on.
+     */
+    static std::vector<std::vector<int>> findCarriedParticles(const OpenMM::System& system,
+                                                              const MolecularGraph& graph);
+    /**
      * Move all riding atoms.
      *
      * @param oldAtoms  old positions of the model atoms, in nm, molecules whole

@@ -1,6 +1,7 @@
 #ifndef OPENMMJUMP_COMMONJUMPKERNEL_H_
 #define OPENMMJUMP_COMMONJUMPKERNEL_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,7 +25,7 @@ public:
     void initialize(const OpenMM::System& system, const JumpIntegrator& integrator) override;
     void storeState(OpenMM::ContextImpl& context) override;
     void restoreState(OpenMM::ContextImpl& context) override;
-    void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt) override;
+    void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt, Guidance& guidance) override;
     RefusalCause place(OpenMM::ContextImpl& context) override;
     double computeLogDensityRatio(OpenMM::ContextImpl& context) override;
     RefusalCause checkGeometry(OpenMM::ContextImpl& context) override;
@@ -45,9 +46,12 @@ protected:
      *
      * @param oldNodes  whole molecules; the model atoms come first (see CommonStateStore)
      * @param newNodes  gets the model atoms of the proposal in its first elements
+     * @param guidance  steers the sampling
+     * @param guide     fills the array of guiding forces, one element for each model atom, from `newNodes`
      */
     virtual void runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes, uint64_t seed,
-                            uint64_t jump, int attempt) = 0;
+                            uint64_t jump, int attempt, Guidance& guidance, OpenMM::ComputeArray& guidingForces,
+                            const std::function<void()>& guide) = 0;
     /** As Proposer::computeLogDensityRatio(). OpenMM's context is current. */
     virtual double runDensities(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes) = 0;
 
@@ -57,7 +61,9 @@ protected:
 private:
     void createMotionKernels(const OpenMM::System& system, const MolecularGraph& graph, OpenMM::ComputeProgram program);
     void createRiderKernel(const MolecularGraph& graph, OpenMM::ComputeProgram program);
+    void createForceKernels(const OpenMM::System& system, const MolecularGraph& graph, OpenMM::ComputeProgram program);
     void createVelocityKernel(OpenMM::ComputeProgram program);
+    void computeGuidingForces(OpenMM::ContextImpl& context, const Guidance& guidance);
 
     int numRiders = 0, workGroupSize = 0;
     bool periodic = false;
@@ -69,7 +75,10 @@ private:
     OpenMM::ComputeArray oldNodes, newNodes, presentNodes;
     OpenMM::ComputeArray oldCells, presentCells; // how far oldNodes and presentNodes were moved to be whole
     OpenMM::ComputeArray weights, riders;
-    OpenMM::ComputeKernel rigidMotionKernel, riderKernel, velocityKernel;
+    OpenMM::ComputeArray nodeForces;             // on each node
+    OpenMM::ComputeArray carriedStarts, carried; // nodes whose forces act on each model atom
+    OpenMM::ComputeArray guidingForces;          // on each model atom
+    OpenMM::ComputeKernel rigidMotionKernel, riderKernel, nodeForceKernel, guidingForceKernel, velocityKernel;
 };
 
 } // namespace JumpPlugin

@@ -35,6 +35,8 @@ public:
      */
     void write(OpenMM::ComputeArray& nodes, OpenMM::ComputeArray& cells);
     /** The node of each particle, or -1. */
+    static std::vector<int> findNodes(const OpenMM::System& system, const MolecularGraph& graph);
+    /** The node of each particle, or -1, on the device. */
     OpenMM::ComputeArray& getNodeOfParticle() { return nodeOfParticle; }
     /** The periodic box vectors of the stored state, in nm. */
     const OpenMM::Vec3* getBox() const { return box; }

@@ -38,6 +38,7 @@ void CommonJumpKernel::initialize(const System& system, const JumpIntegrator& in
     repair = make_unique<CommonRepair>(cc, graph, *state, program, workGroupSize);
     createMotionKernels(system, graph, program);
     createRiderKernel(graph, program);
+    createForceKernels(system, graph, program);
     createVelocityKernel(program);
     initializeNetwork(integrator);
 }
@@ -70,6 +71,29 @@ void CommonJumpKernel::createRiderKernel(const MolecularGraph& graph, ComputePro
         riderKernel->addArg(*array);
 }
 
+void CommonJumpKernel::createForceKernels(const System& system, const MolecularGraph& graph, ComputeProgram program) {
+    vector<int> nodeOfParticle = state->findNodes(system, graph), starts = {0}, nodes;
+    for (const vector<int>& particles : RidingAtoms::findCarriedParticles(system, graph)) {
+        for (int particle : particles)
+            nodes.push_back(nodeOfParticle[particle]);
+        starts.push_back((int)nodes.size());
+    }
+    arrays.upload(carriedStarts, starts, "jumpCarriedStarts");
+    arrays.upload(carried, nodes, "jumpCarried");
+    arrays.createMixed(nodeForces, graph.getNumAtoms() + numRiders, 4, "jumpNodeForces");
+    arrays.createMixed(guidingForces, graph.getNumAtoms(), 4, "jumpGuidingForces");
+    nodeForceKernel = program->createKernel("readNodeForces");
+    nodeForceKernel->addArg(cc.getNumAtoms());
+    nodeForceKernel->addArg(cc.getPaddedNumAtoms());
+    for (ArrayInterface* array : {&cc.getLongForceBuffer(), &cc.getAtomIndexArray(),
+                                  (ArrayInterface*)&state->getNodeOfParticle(), (ArrayInterface*)&nodeForces})
+        nodeForceKernel->addArg(*array);
+    guidingForceKernel = program->createKernel("sumCarriedForces");
+    guidingForceKernel->addArg(graph.getNumAtoms());
+    for (ComputeArray* array : {&carriedStarts, &carried, &nodeForces, &guidingForces})
+        guidingForceKernel->addArg(*array);
+}
+
 void CommonJumpKernel::createVelocityKernel(ComputeProgram program) {
     velocityKernel = program->createKernel("drawVelocities");
     velocityKernel->addArg(cc.getNumAtoms());
@@ -92,9 +116,20 @@ void CommonJumpKernel::restoreState(ContextImpl&) {
     state->restore();
 }
 
-void CommonJumpKernel::propose(ContextImpl&, uint64_t seed, uint64_t jump, int attempt) {
+void CommonJumpKernel::propose(ContextImpl& context, uint64_t seed, uint64_t jump, int attempt, Guidance& guidance) {
     ContextSelector selector(cc);
-    runNetwork(oldNodes, newNodes, seed, jump, attempt);
+    runNetwork(oldNodes, newNodes, seed, jump, attempt, guidance, guidingForces,
+               [&] { computeGuidingForces(context, guidance); });
+}
+
+void CommonJumpKernel::computeGuidingForces(ContextImpl& context, const Guidance& guidance) {
+    ContextSelector selector(cc);
+    DeviceArrays::execute(riderKernel, numRiders);
+    state->write(newNodes, oldCells);
+    context.computeVirtualSites();
+    context.calcForcesAndEnergy(true, false, guidance.forceGroups);
+    nodeForceKernel->execute(cc.getNumAtoms());
+    guidingForceKernel->execute(guidingForces.getSize());
 }
 
 RefusalCause CommonJumpKernel::place(ContextImpl&) {

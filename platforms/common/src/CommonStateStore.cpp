@@ -8,12 +8,7 @@ namespace JumpPlugin {
 CommonStateStore::CommonStateStore(ComputeContext& cc, const System& system, const MolecularGraph& graph,
                                    ComputeProgram program) : cc(cc), arrays(cc) {
     const int numParticles = system.getNumParticles();
-    vector<int> node(numParticles, -1);
-    for (int i = 0; i < graph.getNumAtoms(); i++)
-        node[graph.getAtom(i).particle] = i;
-    for (int i = 0; i < graph.getNumRidingAtoms(); i++)
-        node[graph.getRidingAtom(i).particle] = graph.getNumAtoms() + i;
-    arrays.upload(nodeOfParticle, node, "jumpNodeOfParticle");
+    arrays.upload(nodeOfParticle, findNodes(system, graph), "jumpNodeOfParticle");
     arrays.createMixed(positions, numParticles, 4, "jumpStoredPositions");
     arrays.createMixed(velocities, numParticles, 4, "jumpStoredVelocities");
 
@@ -43,6 +38,15 @@ CommonStateStore::CommonStateStore(ComputeContext& cc, const System& system, con
     if (cc.getUseMixedPrecision())
         for (ComputeKernel kernel : {storeKernel, readKernel, writeKernel})
             kernel->addArg(cc.getPosqCorrection());
+}
+
+vector<int> CommonStateStore::findNodes(const System& system, const MolecularGraph& graph) {
+    vector<int> node(system.getNumParticles(), -1);
+    for (int i = 0; i < graph.getNumAtoms(); i++)
+        node[graph.getAtom(i).particle] = i;
+    for (int i = 0; i < graph.getNumRidingAtoms(); i++)
+        node[graph.getRidingAtom(i).particle] = graph.getNumAtoms() + i;
+    return node;
 }
 
 void CommonStateStore::store(ComputeArray& nodes) {

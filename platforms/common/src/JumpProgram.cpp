@@ -17,7 +17,7 @@ namespace JumpPlugin {
 string JumpProgram::getSource() {
     using Sources = CommonJumpKernelSources;
     return Sources::state + Sources::wholeMolecules + Sources::superposition + Sources::ridingAtoms + Sources::gate +
-           Sources::velocities + Sources::repair;
+           Sources::velocities + Sources::repair + Sources::guidance;
 }
 
 map<string, string> JumpProgram::getDefines(const Settings& settings) {

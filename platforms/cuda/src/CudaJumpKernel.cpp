@@ -74,12 +74,18 @@ void CudaJumpKernel::initializeNetwork(const JumpIntegrator& integrator) {
 }
 
 void CudaJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, uint64_t seed, uint64_t jump,
-                                int attempt) {
+                                int attempt, Guidance& guidance, ComputeArray& guidingForces,
+                                const function<void()>& guide) {
     check(cuStreamSynchronize(cu.getCurrentStream()), "finish reading the positions");
     const TorchContext torch(primaryContext);
     translateErrors([&] {
         const c10::cuda::CUDAStreamGuard guard(*stream);
-        proposer->propose(getAtoms(oldNodes), getAtoms(newNodes), seed, jump, attempt);
+        const ForceSource source{getAtoms(newNodes), getAtoms(guidingForces), [&] {
+                                     stream->synchronize();
+                                     guide();
+                                     check(cuStreamSynchronize(cu.getCurrentStream()), "compute the guiding forces");
+                                 }};
+        proposer->propose(getAtoms(oldNodes), getAtoms(newNodes), seed, jump, attempt, guidance, source);
         stream->synchronize();
     });
 }

@@ -9,11 +9,24 @@ void OpenCLJumpKernel::initializeNetwork(const JumpIntegrator& integrator) {
 }
 
 void OpenCLJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, uint64_t seed, uint64_t jump,
-                                  int attempt) {
+                                  int attempt, Guidance& guidance, ComputeArray& guidingForces,
+                                  const std::function<void()>& guide) {
     void* buffer = cc.getPinnedBuffer();
     oldNodes.download(buffer);
     const AtomArray atoms{buffer, arrays.mixedIsDouble(), 4};
-    proposer->propose(atoms, atoms, seed, jump, attempt);
+    // OpenMM uses the page-locked buffer too while it computes forces.
+    std::vector<char> points, forces;
+    if (guidance.isOn()) {
+        points.resize(newNodes.getSize() * newNodes.getElementSize());
+        forces.resize(guidingForces.getSize() * guidingForces.getElementSize());
+    }
+    const ForceSource source{
+        {points.data(), arrays.mixedIsDouble(), 4}, {forces.data(), arrays.mixedIsDouble(), 4}, [&] {
+            newNodes.upload(static_cast<const void*>(points.data()));
+            guide();
+            guidingForces.download(static_cast<void*>(forces.data()));
+        }};
+    proposer->propose(atoms, atoms, seed, jump, attempt, guidance, source);
     newNodes.upload(buffer);
 }
 

@@ -27,7 +27,7 @@ public:
     void initialize(const OpenMM::System& system, const JumpIntegrator& integrator);
     void storeState(OpenMM::ContextImpl& context);
     void restoreState(OpenMM::ContextImpl& context);
-    void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt);
+    void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt, Guidance& guidance);
     RefusalCause place(OpenMM::ContextImpl& context);
     double computeLogDensityRatio(OpenMM::ContextImpl& context);
     RefusalCause checkGeometry(OpenMM::ContextImpl& context);
@@ -42,10 +42,13 @@ public:
 private:
     WholePositions readWhole(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& positions) const;
     void restoreRigidMotion();
+    void placeRiders();
+    void computeGuidingForces(OpenMM::ContextImpl& context, const Guidance& guidance);
 
     bool preservesOrientation = false, preservesCenterOfMass = false;
-    std::vector<double> masses;  // of all particles, Da
-    std::vector<double> weights; // of the model atoms, each with what rides on it, Da
+    std::vector<double> masses;            // of all particles, Da
+    std::vector<double> weights;           // of the model atoms, each with what rides on it, Da
+    std::vector<std::vector<int>> carried; // particles whose forces act on each model atom
     std::unique_ptr<Proposer> proposer;
     std::unique_ptr<RidingAtoms> ridingAtoms;
     std::unique_ptr<GeometryGate> gate;
@@ -55,6 +58,7 @@ private:
     std::vector<OpenMM::Vec3> storedPositions, storedVelocities; // of all particles
     WholePositions old;                                          // the stored positions, molecules whole
     std::vector<OpenMM::Vec3> newAtoms;                          // proposed positions of the model atoms
+    std::vector<OpenMM::Vec3> guidingForces;                     // on the model atoms
     std::vector<OpenMM::Vec3> proposal;                          // proposed positions of all particles
 };
 

@@ -34,6 +34,7 @@ void ReferenceJumpKernel::initialize(const System& system, const JumpIntegrator&
     for (int i = 0; i < system.getNumParticles(); i++)
         masses.push_back(system.getParticleMass(i));
     weights = RidingAtoms::computeCarriedMasses(system, graph);
+    carried = RidingAtoms::findCarriedParticles(system, graph);
     preservesOrientation = integrator.getModel().getPreservesOrientation();
     preservesCenterOfMass = integrator.getModel().getPreservesCenterOfMass();
     proposer = make_unique<Proposer>(integrator);
@@ -63,20 +64,41 @@ void ReferenceJumpKernel::restoreState(ContextImpl& context) {
     context.setVelocities(storedVelocities);
 }
 
-void ReferenceJumpKernel::propose(ContextImpl&, uint64_t seed, uint64_t jump, int attempt) {
+void ReferenceJumpKernel::propose(ContextImpl& context, uint64_t seed, uint64_t jump, int attempt, Guidance& guidance) {
     newAtoms.resize(old.atoms.size());
-    proposer->propose({old.atoms.data(), true, 3}, {newAtoms.data(), true, 3}, seed, jump, attempt);
+    guidingForces.resize(old.atoms.size());
+    const AtomArray atoms{newAtoms.data(), true, 3};
+    proposer->propose({old.atoms.data(), true, 3}, atoms, seed, jump, attempt, guidance,
+                      {atoms, {guidingForces.data(), true, 3}, [&] { computeGuidingForces(context, guidance); }});
+}
+
+void ReferenceJumpKernel::placeRiders() {
+    WholePositions moved = old;
+    moved.atoms = newAtoms;
+    ridingAtoms->place(old.atoms, newAtoms, moved.riders);
+    proposal = storedPositions;
+    wholeMolecules->write(moved, proposal);
+}
+
+void ReferenceJumpKernel::computeGuidingForces(ContextImpl& context, const Guidance& guidance) {
+    placeRiders();
+    context.setPositions(proposal);
+    context.computeVirtualSites();
+    context.calcForcesAndEnergy(true, false, guidance.forceGroups);
+    vector<Vec3> forces;
+    context.getForces(forces);
+    for (size_t i = 0; i < carried.size(); i++) {
+        guidingForces[i] = Vec3();
+        for (int particle : carried[i])
+            guidingForces[i] += forces[particle];
+    }
 }
 
 RefusalCause ReferenceJumpKernel::place(ContextImpl&) {
     if (!gate->isFinite(newAtoms))
         return RefusalCause::NotFinite;
     restoreRigidMotion();
-    WholePositions moved = old;
-    moved.atoms = newAtoms;
-    ridingAtoms->place(old.atoms, newAtoms, moved.riders);
-    proposal = storedPositions;
-    wholeMolecules->write(moved, proposal);
+    placeRiders();
     return gate->check(newAtoms, old.atoms);
 }
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from . import figures
+from .guidance import guidance_table
 from .molecule import build_molecule, equilibrate, langevin, write_topology
 from .platforms import candidates, fastest
 from .runs import JumpRun, MDRun, raw_jumps, take_turns
-from .settings import FRICTION, STEP_PS, TEMPERATURE, Progress, Settings
+from .settings import FRICTION, GUIDANCE_PART, STEP_PS, TEMPERATURE, Progress, Settings
 
 EQUIVARIANCE_JUMPS = 10
 
@@ -39,6 +40,7 @@ def run(settings: Settings, progress: Progress = lambda part, share: None) -> di
     demo.simulate()
     demo.jump_raw()
     demo.analyse()
+    demo.guide()
     demo.draw()
     return demo.save()
 
@@ -102,9 +104,11 @@ class Demo:
         """Jumps without gate and MD, from conformations of the jump trajectory."""
         with self._timed("raw jumps"):
             count = min(self.settings.raw_jumps, len(self.frames))
-            starts = self.frames[np.linspace(0, len(self.frames) - 1, count).astype(int)]
+            self.starts = self.frames[np.linspace(0, len(self.frames) - 1, count).astype(int)]
             integrator = self.integrator(self.settings.seed + 1)
-            self.raw, self.raw_energies = raw_jumps(self.molecule, integrator, self.platform, starts, self.progress)
+            self.raw, self.raw_energies = raw_jumps(
+                self.molecule, integrator, self.platform, self.starts, self.progress
+            )
 
     def analyse(self) -> None:
         """All figures."""
@@ -126,7 +130,23 @@ class Demo:
             self.summary["refusals"] = statistics["refusals"]
             self.summary["milliseconds_per_jump"] = figures.stage_timings(self.jumps)
             self.summary["equivariance"] = self.equivariance()
+            self.standard = standard
             self.progress("analysis", 1.0)
+
+    def guide(self) -> None:
+        """Raw jumps again, guided by the force field."""
+        if not self.settings.guidance:
+            return
+        with self._timed(GUIDANCE_PART):
+            self.summary["guidance"] = guidance_table(
+                self.molecule,
+                lambda: self.integrator(self.settings.seed + 1),
+                self.platform,
+                self.starts,
+                self.standard,
+                self.reference,
+                self.progress,
+            )
 
     def equivariance(self) -> dict[str, Any]:
         """Deviation of the trajectory of a rotated and translated start, of jumps alone."""

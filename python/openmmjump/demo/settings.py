@@ -14,6 +14,10 @@ HYDROGEN_MASS = 3.0  # amu
 MD_FRAME_STEPS = 1000  # MD steps between frames
 GEOMETRY_FRAME_STEPS = 50  # the same for geometry, which varies faster than anything else
 
+GUIDANCE_STRENGTHS = (0.0, 0.25, 0.5, 1.0, 2.0)  # alpha
+GUIDANCE_STEPS = 6  # of the sampler, the last ones
+GUIDANCE_PART = "guided raw jumps"  # of the run
+
 #: Called with the name of a part of the run and the share of that part just done.
 Progress = Callable[[str, float], None]
 
@@ -31,6 +35,7 @@ class Settings:
     md_share: float = 0.25  # wall-clock time of MD over that of the jumps
     raw_jumps: int = 1000  # jumps without gate and MD, whose geometry is reported
     geometry_frames: int = 500  # of MD, 0.2 ps apart, that say how wide bonds and angles of hydrogens are
+    guidance: bool = False  # whether raw jumps are also made with guidance by the force field
     model: str = MODEL  # a shipped model or a file
 
     def __post_init__(self) -> None:
@@ -47,4 +52,6 @@ class Settings:
     def command(self, platform: str) -> str:
         """The command that makes the same jumps again."""
         model = f" --model {Path(self.model).name}" if self.model != MODEL else ""
-        return f"openmm-jump demo --out demo --platform {platform} --jumps {self.jumps} --seed {self.seed}{model}"
+        guidance = " --guidance" if self.guidance else ""
+        numbers = f"--jumps {self.jumps} --seed {self.seed}"
+        return f"openmm-jump demo --out demo --platform {platform} {numbers}{model}{guidance}"

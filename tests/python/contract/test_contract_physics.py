@@ -87,13 +87,13 @@ def test_a_solution_is_that_of_plain_md(tmp_path):
     """Density and temperature of alanine dipeptide in water under a barostat, jumps against plain MD."""
     platform("OpenCL")
     out = tmp_path / "solvent.json"
-    settings = {"padding": 0.8, "equilibration": 20, "jumps": 80, "relaxation": 150, "blocks": 8, "out": out}
+    settings = {"padding": 0.8, "equilibration": 20, "jumps": 40, "relaxation": 500, "blocks": 8, "out": out}
     arguments = [text for name, value in settings.items() for text in (f"--{name}", str(value))]
     subprocess.run([sys.executable, str(BENCHMARKS / "solvent.py"), *arguments], check=True)
     found = json.loads(out.read_text())["figures"]
     assert found["density"]["jump"]["error"] < 0.02 and found["temperature"]["jump"]["error"] < 3  # g/ml, K
     assert abs(found["temperature"]["sigmas"]) < 4, found["temperature"]
-    # A jump every 0.6 ps keeps the water round the molecule from coming to rest: see docs/validation.md. A repair that
-    # quenched the box would be 5 kJ/mol off.
-    assert abs(found["density"]["difference"]["value"]) < 0.08, found["density"]  # g/ml
-    assert abs(found["potential_energy"]["difference"]["value"]) < 1.2, found["potential_energy"]  # kJ/mol
+    # Within 2 ps the water round the molecule has nearly come to rest: see docs/validation.md. A repair that quenched
+    # the box would be 5 kJ/mol off.
+    assert abs(found["density"]["difference"]["value"]) < 0.03, found["density"]  # g/ml
+    assert abs(found["potential_energy"]["difference"]["value"]) < 0.6, found["potential_energy"]  # kJ/mol

@@ -33,6 +33,11 @@ public:
      */
     virtual torch::Tensor sample(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise,
                                  const Guidance& guidance = {}) const = 0;
+    /**
+     * Variance per unit of time, in the squared length unit of the model, of the noise that the step beginning at t
+     * adds; 0 for a step without noise. A guidance of this times the gradient of ln w tilts the step's Gaussian by w.
+     */
+    virtual double getVarianceRate(double) const { return 0; }
     /** Whether it matters where in space the molecule is; if not, it is best given in centred coordinates. */
     virtual bool dependsOnPosition() const { return false; }
     /** Whether computeLogDensity() can be asked. */

@@ -28,7 +28,6 @@ KERNEL void findKicks(int numAtoms, int paddedNumAtoms, int numModelAtoms, mixed
         GLOBAL const mm_long* RESTRICT forces, GLOBAL const real4* RESTRICT posq, GLOBAL mixed4* RESTRICT velm,
         GLOBAL const int* RESTRICT atomIndex, GLOBAL const int* RESTRICT nodeOfParticle,
         GLOBAL const mixed4* RESTRICT anchors, GLOBAL mixed4* RESTRICT velocities CORRECTION_ARG) {
-    const mm_long limit = 0x4000000000000000; // beyond, a force in fixed point may have overflowed
     const mixed scale = 1/(mixed) 0x100000000;
     for (int slot = GLOBAL_ID; slot < numAtoms; slot += GLOBAL_SIZE) {
         mixed4 velocity = velm[slot];
@@ -37,7 +36,7 @@ KERNEL void findKicks(int numAtoms, int paddedNumAtoms, int numModelAtoms, mixed
             continue;
         mm_long x = forces[slot], y = forces[slot + paddedNumAtoms], z = forces[slot + 2*paddedNumAtoms];
         mixed3 force;
-        if (x > -limit && x < limit && y > -limit && y < limit && z > -limit && z < limit)
+        if (isInFixedPointRange(x, y, z))
             force = make_mixed3(scale*x, scale*y, scale*z);
         else
             force = getSpreadDirection(atomIndex[slot])*(mixed) MAX_FORCE;

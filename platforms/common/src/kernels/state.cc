@@ -14,6 +14,14 @@
 #endif
 
 /**
+ * Whether a force in fixed point is far from where it overflows.
+ */
+DEVICE bool isInFixedPointRange(mm_long x, mm_long y, mm_long z) {
+    const mm_long limit = 0x4000000000000000;
+    return x > -limit && x < limit && y > -limit && y < limit && z > -limit && z < limit;
+}
+
+/**
  * Keep the state of all particles, and pick out the nodes.
  */
 KERNEL void storeState(int numAtoms, GLOBAL const real4* RESTRICT posq, GLOBAL const mixed4* RESTRICT velm,

@@ -1,0 +1,151 @@
+"""Forces of the System steer jumps: the settings from Python, and what guidance does to the shipped model.
+
+What guidance adds to the drift is tested in C++ (tests/platforms/TestGuidance.cpp), on every platform.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import openmm
+import pytest
+from contract_cases import make, positions, shipped, simulate, solvated_by_formula
+from openmm import unit
+from openmmjump.demo.guidance import guide
+from openmmjump.demo.runs import remove_safeguards
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+GROUP = 7
+PER_NM = unit.kilojoules_per_mole / unit.nanometer
+
+
+def test_settings():
+    integrator = make()
+    assert integrator.getGuidanceForceGroups() == 0
+    assert integrator.getGuidanceStrength() == 1
+    assert integrator.getGuidanceSchedule() == integrator.FromModel
+    integrator.setGuidanceForceGroups({0, 5, 31})
+    assert integrator.getGuidanceForceGroups() == (1 | 1 << 5 | 1 << 31) - (1 << 32)
+    integrator.setGuidanceForceGroups(6)
+    assert integrator.getGuidanceForceGroups() == 6
+    integrator.setGuidanceForceGroups(0xFFFFFFFF)
+    assert integrator.getGuidanceForceGroups() == -1
+    integrator.setGuidanceForceGroups(set())
+    assert integrator.getGuidanceForceGroups() == 0
+    integrator.setGuidanceForceCap(1 * unit.kilocalorie_per_mole / unit.angstrom)
+    assert integrator.getGuidanceForceCap().value_in_unit(PER_NM) == pytest.approx(41.84)
+    with pytest.raises(openmm.OpenMMException, match="force groups are numbers from 0 to 31"):
+        integrator.setGuidanceForceGroups({32})
+    with pytest.raises(openmm.OpenMMException, match="strength"):
+        integrator.setGuidanceStrength(-1)
+    with pytest.raises(TypeError, match="largest guiding force"):
+        integrator.setGuidanceForceCap(3 * unit.nanometer)
+
+
+def test_settings_survive_pickling():
+    integrator = make()
+    integrator.setGuidanceForceGroups({3})
+    integrator.setGuidanceStrength(0.5)
+    integrator.setGuidanceSchedule(integrator.Falling)
+    copy = pickle.loads(pickle.dumps(integrator))
+    assert copy.getGuidanceForceGroups() == 8
+    assert copy.getGuidanceStrength() == 0.5
+    assert copy.getGuidanceSchedule() == copy.Falling
+
+
+def proposals(forces, change, name, count=20):
+    """Raw jumps of alanine dipeptide from one conformation, with the same noise however they are guided.
+
+    Returns:
+        positions `[count, atoms, 3]` in nm, energies `[count]` in kJ/mol, and the integrator
+    """
+    molecule = solvated_by_formula()
+    system = openmm.XmlSerializer.clone(molecule.system)
+    for force in forces:
+        force.setForceGroup(GROUP)
+        system.addForce(force)
+    integrator = make(molecule, model=shipped())
+    integrator.setIntegrationForceGroups({0})
+    remove_safeguards(integrator)
+    change(integrator)
+    run = simulate(replace(molecule, system=system), integrator, name)
+    frames, energies = [], []
+    for _ in range(count):
+        run.context.setPositions(molecule.positions)
+        run.step(1)
+        frames.append(positions(run))
+        energies.append(integrator.getLastJump().energyProposal)
+    return np.array(frames), np.array(energies), integrator
+
+
+def biases():
+    """Forces that a user might steer with, each with what it should make small."""
+    molecule = solvated_by_formula()
+    ends = (1, 18)  # the carbons of both methyl groups
+    target = molecule.positions.copy()
+    target[ends[1]] += 0.1
+
+    bond = openmm.CustomBondForce("500*r^2")
+    bond.addBond(*ends)
+
+    rmsd = openmm.CustomCVForce("300*rmsd")
+    heavy = [int(i) for i in molecule.heavy_atoms]
+    rmsd.addCollectiveVariable("rmsd", openmm.RMSDForce(target, heavy))
+
+    torsion = openmm.PeriodicTorsionForce()
+    torsion.addTorsion(4, 6, 8, 14, 1, 0.0, 20.0)
+
+    def distance(frames):
+        return np.linalg.norm(frames[:, ends[0]] - frames[:, ends[1]], axis=1)
+
+    def deviation(frames):
+        import mdtraj
+
+        made = mdtraj.Trajectory(frames, mdtraj.Topology.from_openmm(molecule.topology))
+        return mdtraj.rmsd(made, mdtraj.Trajectory(target, made.topology), atom_indices=heavy)
+
+    return {"distance": (bond, distance), "RMSD": (rmsd, deviation), "torsion": (torsion, None)}
+
+
+@pytest.mark.parametrize("name", ["Reference", "CPU"])
+@pytest.mark.parametrize("bias", ["distance", "RMSD", "torsion"])
+def test_any_force_steers(bias, name):
+    force, measure = biases()[bias]
+
+    def on(integrator):
+        integrator.setGuidanceForceGroups({GROUP})
+        integrator.setGuidanceSchedule(integrator.Constant)
+
+    guided, _, integrator = proposals([force], on, name)
+    free, _, _ = proposals([], lambda integrator: None, name)
+    steps = len(integrator.getTimeGrid()) - 1
+    assert integrator.getStatistics().guidanceEvaluations == 20 * (steps - 1)  # the last has no noise
+    assert np.isfinite(guided).all()
+    assert not np.allclose(guided, free, atol=1e-4)
+    if measure is not None:
+        assert measure(guided).mean() < measure(free).mean() - 2 * measure(free).std() / np.sqrt(len(free))
+
+
+def test_the_force_field_lowers_the_energy_of_raw_jumps():
+    _, free, _ = proposals([], lambda integrator: None, "CPU", count=60)
+    _, guided, integrator = proposals([], lambda integrator: guide(integrator, 1.0), "CPU", count=60)
+    assert integrator.getStatistics().guidanceEvaluations == 60 * 6
+    # 6 kJ/mol in 2000 jumps: docs/guidance.md.
+    assert guided.mean() < free.mean() - 2
+    assert np.median(guided - free) < -2
+
+
+def test_example_of_rmsd_guidance(tmp_path):
+    command = [sys.executable, EXAMPLES / "guidance_rmsd.py", "--strengths", "0", "400", "--trials", "3"]
+    options = ["--limit", "30", "--platform", "CPU", "--out", tmp_path]
+    subprocess.run([*command, *options], check=True, capture_output=True)
+    free, guided = json.loads((tmp_path / "guidance_rmsd.json").read_text())
+    assert free["force_evaluations"] == 0 and guided["force_evaluations"] > 1
+    assert guided["jumps"] <= free["jumps"]
+    assert (tmp_path / "guidance_rmsd.png").stat().st_size > 5000
