@@ -140,6 +140,8 @@ TEST(InterpolantSampler, AddsNoiseInAllStepsButTheLast) {
     EXPECT_NEAR(sampler.getNoiseScale(0), 0.5 * sigma, 1e-12);
     EXPECT_NEAR(sampler.getNoiseScale(1), 0.5 * sigma, 1e-12);
     EXPECT_EQ(sampler.getNoiseScale(2), 0);
+    EXPECT_NEAR(sampler.getVarianceRate(0.25), sigma * sigma, 1e-12);
+    EXPECT_EQ(sampler.getVarianceRate(0.5), 0);
     EXPECT_EQ(sampler.getNumDraws(), 3); // 0, which is not used, 1 and 2
     const MoleculeBatch batch = makeMixedAtoms(8);
     const Tensor x = randomPositions(8, 3), zero = torch::zeros({2, 8, 3}, torch::kFloat64);

@@ -37,6 +37,11 @@ double InterpolantSampler::getNoiseScale(int64_t step) const {
     return step == getNumSteps() - 1 ? 0 : network->getConfig().sigma() * std::sqrt(dt);
 }
 
+double InterpolantSampler::getVarianceRate(double t) const {
+    const double sigma = network->getConfig().sigma();
+    return t < timeGrid.at(getNumSteps() - 1) ? sigma * sigma : 0;
+}
+
 Tensor InterpolantSampler::drift(const MoleculeBatch& batch, double t, const Tensor& y) const {
     const UniSimConfig& config = network->getConfig();
     const bool guided = config.guidanceKernel && config.guidanceStrength > 0;

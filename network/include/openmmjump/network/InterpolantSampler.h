@@ -72,6 +72,7 @@ public:
      * Deviation in A of the noise that the step leaving the given point of the grid adds.
      */
     double getNoiseScale(int64_t step) const;
+    double getVarianceRate(double t) const override;
 
 private:
     torch::Tensor run(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise,
