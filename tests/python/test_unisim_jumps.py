@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contract_cases as cases
 import numpy as np
+import openmm
 import pytest
 import torch
 from openmm import OpenMMException, app, unit
@@ -65,7 +66,7 @@ def make_graph(topology: app.Topology) -> MolecularGraph:
 def test_jumps_are_the_noise_of_the_interpolant():
     molecule = cases.build_vacuum(constraints=None)
     integrator = cases.make(molecule, model=make_model(), graph=make_graph(molecule.topology), steps=0)
-    simulation = app.Simulation(molecule.topology, molecule.system, integrator, cases.openmm.Platform.getPlatform(0))
+    simulation = app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(0))
     displacements, before = [], molecule.positions
     simulation.context.setPositions(before)
     for _ in range(100):
@@ -80,6 +81,28 @@ def test_jumps_are_the_noise_of_the_interpolant():
     assert squares == pytest.approx(1, abs=5 * np.sqrt(2 / (66 * len(jumped))))
 
 
+def test_forces_of_the_system_guide_a_jump():
+    molecule = cases.build_vacuum(constraints=None)
+    pull = openmm.CustomExternalForce("-1000*x")  # kJ/mol/nm on every atom
+    pull.setForceGroup(7)
+    for atom in range(molecule.system.getNumParticles()):
+        pull.addParticle(atom, [])
+    molecule.system.addForce(pull)
+    ends = []
+    for groups in (set(), {7}):
+        integrator = cases.make(molecule, model=make_model(), graph=make_graph(molecule.topology), steps=0)
+        integrator.setGuidanceForceGroups(groups)
+        simulation = app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(0))
+        simulation.context.setPositions(molecule.positions)
+        simulation.step(1)
+        end = simulation.context.getState(positions=True).getPositions(asNumpy=True)
+        ends.append(end.value_in_unit(unit.nanometer))
+    shift = ends[1] - ends[0]  # the noise is the same
+    assert shift[:, 0].min() > 1e-6
+    assert shift[:, 0] == pytest.approx(shift[0, 0], rel=1e-2)
+    assert abs(shift[:, 1:]).max() < 1e-2 * shift[0, 0]
+
+
 def test_elements_it_does_not_know_are_named():
     molecule = cases.build_vacuum(constraints=None)
     graph = MolecularGraph()
@@ -87,4 +110,4 @@ def test_elements_it_does_not_know_are_named():
         graph.addAtom(atom.index, 10)
     integrator = cases.make(molecule, model=make_model(), graph=graph, steps=0)
     with pytest.raises(OpenMMException, match=r"not trained for model atom 0 \(particle 0\): atomic number 10"):
-        app.Simulation(molecule.topology, molecule.system, integrator, cases.openmm.Platform.getPlatform(0))
+        app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(0))
