@@ -1,6 +1,7 @@
 # Small helpers of the top CMakeLists.txt.
 
 set(JUMP_PLUGIN_DIR "${CMAKE_BINARY_DIR}/plugins")
+set(JUMP_UNISIM_REFERENCE_DIR "${CMAKE_BINARY_DIR}/tests/unisim_reference")
 
 # jump_glob(<variable> <pattern>...): the source files that match, looked up again at every build.
 function(jump_glob variable)
@@ -115,7 +116,8 @@ function(jump_link_program target)
         ${CMAKE_SOURCE_DIR}/platforms/reference/include)
     target_compile_definitions(${target} PRIVATE JUMP_PLUGIN_DIR="${JUMP_PLUGIN_DIR}"
         JUMP_OPENMM_PLUGIN_DIR="${OpenMM_LIBRARY_DIR}/plugins"
-        JUMP_TEST_DATA_DIR="${CMAKE_SOURCE_DIR}/tests/data" JUMP_MODEL_DIR="${CMAKE_SOURCE_DIR}/python/openmmjump/models")
+        JUMP_TEST_DATA_DIR="${CMAKE_SOURCE_DIR}/tests/data" JUMP_UNISIM_REFERENCE_DIR="${JUMP_UNISIM_REFERENCE_DIR}"
+        JUMP_MODEL_DIR="${CMAKE_SOURCE_DIR}/python/openmmjump/models")
     jump_reuse_torch_header(${target})
     foreach(plugin OpenMMJumpReference OpenMMJumpOpenCL OpenMMJumpCUDA)
         if(TARGET ${plugin})

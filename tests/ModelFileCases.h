@@ -27,6 +27,17 @@ inline std::string makeMetadata() {
            R"("center_of_mass":true},"provenance":{"force_field":["amber14-all.xml"],"data":"1 us"}})";
 }
 
+/** The same of the family "unisim". */
+inline std::string makeUniSimMetadata() {
+    return R"({"format":1,"name":"small","family":"unisim","architecture":{"hidden_dim":8,"ffn_dim":8,"rbf_dim":4,)"
+           R"("expansion_dim":2,"heads":2,"layers":1,"inter_neighbors":16,"energy_heads":1,"vector_heads":true,)"
+           R"("guidance_kernel":true,"cutoff":5.0,"hydrogen_cutoff":3.5,"noise_scale":0.2,"vel_scale":0.5,)"
+           R"("gamma_clip":0.1,"guidance_strength":0.05,"guidance_scale":0.5},"length_scale":10.0,"lag_time":100.0,)"
+           R"("temperature":300.0,"sampler":{"type":"interpolant","time_grid":[0.0,0.25,1.0]},)"
+           R"("vocabulary":{"atoms":[[6,5],[8,7]]},"preserves":{"orientation":false,"center_of_mass":false},)"
+           R"("provenance":{"energy_heads":["vacuum"]}})";
+}
+
 /** A safetensors file of this header and these data, right or wrong. */
 inline std::string makeFile(const std::string& header, const std::string& data) {
     const std::uint64_t size = header.size();

@@ -113,6 +113,26 @@ TEST(EquivariantAttention, SecondDerivativesAreThoseOfTheComposition) {
     expectAllClose(secondGradients(true), secondGradients(false), 1e-12, "second gradient");
 }
 
+// In a network the inputs of a layer depend on one another, here the vectors on all the others and the nodes on the
+// unit vectors: the first derivative by each must be that by it alone also where it is to be differentiated again.
+TEST(EquivariantAttention, SecondDerivativesThroughTwoLayers) {
+    const Inputs inputs(makeChain(8), 4);
+    auto secondGradients = [&](bool fused) {
+        Inputs layer = inputs;
+        layer.vectors = inputs.attention(fused, false)[1];
+        layer.nodes = inputs.nodes + inputs.unit.sum() + layer.vectors.sum(1).repeat({1, 5});
+        const Tensors leaves = inputs.leaves(false);
+        const Tensors attention = layer.attention(fused, true), aggregation = layer.aggregation(fused);
+        const Tensor value = mixed({attention[0], attention[1], aggregation[0]});
+        return torch::autograd::grad({mixed(torch::autograd::grad({value}, leaves, {}, true, true))}, leaves);
+    };
+    const Tensors fused = secondGradients(true), composed = secondGradients(false);
+    // The unit vector and cutoff of the self pair are constants of the fused operation alone.
+    for (size_t index : {0, 1})
+        EXPECT_GT(relativeError(fused[index], torch::zeros_like(fused[index])), 1e-3);
+    expectAllClose({fused[0], fused[1]}, {composed[0], composed[1]}, 1e-11, "second gradient");
+}
+
 TEST(EquivariantAttention, DoesNotDependOnTheNumberOfThreads) {
     const Inputs inputs(makeChain(12).repeat(16), 6);
     const int threads = at::get_num_threads();

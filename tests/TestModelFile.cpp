@@ -8,6 +8,7 @@
 
 #include "ModelFileCases.h"
 #include "openmmjump/network/PvbConfigReader.h"
+#include "openmmjump/network/UniSimConfigReader.h"
 
 using namespace JumpPlugin;
 using std::string;
@@ -68,6 +69,22 @@ TEST(ModelFile, ReadsPvbConfig) {
     EXPECT_EQ(config.head, PvbConfig::Head::Endpoint);
     EXPECT_EQ(config.encoder, PvbConfig::Encoder::Learned);
     EXPECT_EQ(config.stepNoise, PvbConfig::StepNoise::Euler);
+}
+
+TEST(ModelFile, ReadsUniSimConfig) {
+    const ModelFile file = parse(makeModel(makeUniSimMetadata()));
+    const UniSimConfig config = readUniSimConfig(file.getMetadata(), caseName);
+    EXPECT_EQ(config.hiddenDim, 8);
+    EXPECT_EQ(config.expansionDim, 2);
+    EXPECT_EQ(config.energyHeads, 1);
+    EXPECT_TRUE(config.vectorHeads && config.guidanceKernel);
+    EXPECT_EQ(config.temperature, 300);
+    EXPECT_EQ(config.guidanceStrength, 0.05);
+    EXPECT_EQ(file.getMetadata().samplerType, "interpolant");
+    EXPECT_EQ(file.getMetadata().timeGrid, (std::vector<double>{0, 0.25, 1}));
+    const string bare =
+        replaceIn(makeUniSimMetadata(), R"(,"gamma_clip":0.1,"guidance_strength":0.05,"guidance_scale":0.5)", "");
+    EXPECT_EQ(readUniSimConfig(parse(makeModel(bare)).getMetadata(), caseName).toValues(), config.toValues());
 }
 
 TEST(ModelFile, OptionalKeysMayBeLeftOut) {
@@ -166,15 +183,15 @@ TEST(ModelFile, NamesTheFault) {
 }
 
 TEST(ModelFileFuzz, TruncatedMetadata) {
-    const string metadata = makeMetadata();
-    for (std::size_t length = 0; length < metadata.size(); length++)
-        EXPECT_NE(tryReading([&] { parse(makeModel(metadata.substr(0, length))); }), "") << length;
+    for (const string& metadata : {makeMetadata(), makeUniSimMetadata()})
+        for (std::size_t length = 0; length < metadata.size(); length++)
+            EXPECT_NE(tryReading([&] { parse(makeModel(metadata.substr(0, length))); }), "") << length;
 }
 
 TEST(ModelFileFuzz, RandomEditsOfMetadata) {
     std::mt19937_64 random(3);
-    for (int i = 0; i < 8000; i++) {
-        const string metadata = mutate(makeMetadata(), random);
+    for (int i = 0; i < 16000; i++) {
+        const string metadata = mutate(i % 2 == 0 ? makeMetadata() : makeUniSimMetadata(), random);
         tryReading([&] {
             // What is not UTF-8 is already refused by the writer.
             const ModelFile file = parse(makeModel(metadata));

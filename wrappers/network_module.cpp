@@ -6,6 +6,7 @@
 #include "openmmjump/network/BridgeLoss.h"
 #include "openmmjump/network/BridgeSampler.h"
 #include "openmmjump/network/CounterNoise.h"
+#include "openmmjump/network/InterpolantSampler.h"
 #include "openmmjump/network/PvbNetwork.h"
 #include "openmmjump/network/TensorNoise.h"
 #include <pybind11/functional.h>
@@ -26,7 +27,8 @@ Tensor orNothing(const OptionalTensor& tensor) {
 /**
  * A tensor, or a Python number.
  */
-Tensor toTime(const PvbNetwork& network, const std::variant<double, Tensor>& t) {
+template <class Network>
+Tensor toTime(const Network& network, const std::variant<double, Tensor>& t) {
     if (const Tensor* tensor = std::get_if<Tensor>(&t))
         return *tensor;
     return torch::full({}, std::get<double>(t), network.options());
@@ -193,6 +195,98 @@ void bindTraining(py::module& module) {
         py::arg("adjoint"), py::arg("reward_weight") = 100.0, py::arg("mask") = py::none(), ReleaseGil());
 }
 
+/**
+ * A method of a UniSim network whose arguments are molecules, a time and positions.
+ */
+template <class Function>
+auto atTime(const Function& function) {
+    return [function](const UniSimNetwork& network, const MoleculeBatch& atoms, const Time& t, const Tensor& x) {
+        return function(network, atoms, toTime(network, t), x);
+    };
+}
+
+void bindUniSim(py::module& module) {
+    using Network = UniSimNetwork;
+    using Batch = MoleculeBatch;
+    py::class_<Network, std::shared_ptr<Network>>(module, "UniSimNetwork",
+                                                  "The C++ network; see openmmjump.network.UniSim.")
+        .def(py::init([](const UniSimConfig::Values& config, const TensorMap& tensors) {
+                 return std::make_shared<Network>(UniSimConfig::fromValues(config), tensors);
+             }),
+             py::arg("config"), py::arg("tensors"))
+        .def_property("fused", &Network::getFused, &Network::setFused,
+                      "Whether fused operations are used, or compositions of plain ones.")
+        .def_property_readonly("sigma", [](const Network& network) { return network.getConfig().sigma(); })
+        .def("encode", atTime([](const Network& network, const Batch& atoms, const Tensor& t, const Tensor& x) {
+                 auto features = network.encode(atoms, t, x);
+                 return std::make_pair(features.scalars, features.vectors);
+             }),
+             py::arg("atoms"), py::arg("t"), py::arg("x"), ReleaseGil())
+        .def(
+            "energy",
+            [](const Network& network, const Batch& atoms, const Time& t, const Tensor& x, int64_t head) {
+                return network.energy(atoms, toTime(network, t), x, head);
+            },
+            py::arg("atoms"), py::arg("t"), py::arg("x"), py::arg("head"), ReleaseGil())
+        .def(
+            "force",
+            [](const Network& network, const Batch& atoms, const Time& t, const Tensor& x, int64_t head) {
+                return network.force(atoms, toTime(network, t), x, head);
+            },
+            py::arg("atoms"), py::arg("t"), py::arg("x"), py::arg("head"), ReleaseGil())
+        .def("fields", atTime([](const Network& network, const Batch& atoms, const Tensor& t, const Tensor& y) {
+                 auto fields = network.fields(atoms, t, y);
+                 return std::make_pair(fields.velocity, fields.denoiser);
+             }),
+             py::arg("atoms"), py::arg("t"), py::arg("y"), ReleaseGil())
+        .def("guidance_heads", atTime([](const Network& network, const Batch& atoms, const Tensor& t, const Tensor& y) {
+                 auto heads = network.guidanceHeads(atoms, t, y);
+                 return std::make_tuple(heads.start, heads.end, heads.middle);
+             }),
+             py::arg("atoms"), py::arg("t"), py::arg("y"), ReleaseGil())
+        .def("guidance", atTime([](const Network& network, const Batch& atoms, const Tensor& t, const Tensor& y) {
+                 return network.guidance(atoms, t, y);
+             }),
+             py::arg("atoms"), py::arg("t"), py::arg("y"), ReleaseGil());
+    module.def(
+        "list_unisim_tensors",
+        [](const UniSimConfig::Values& config) { return Network::listTensors(UniSimConfig::fromValues(config)); },
+        py::arg("config"), "Names and shapes of the tensors of a network.");
+    module.def(
+        "initialize_unisim",
+        [](const UniSimConfig::Values& config, uint64_t seed) {
+            return Network::initialize(UniSimConfig::fromValues(config), seed);
+        },
+        py::arg("config"), py::arg("seed"), "Fresh tensors.");
+    module.def(
+        "full_unisim_config",
+        [](const UniSimConfig::Values& config) { return UniSimConfig::fromValues(config).toValues(); },
+        py::arg("config"), "The config with defaults filled in, after validation.");
+}
+
+void bindInterpolant(py::module& module) {
+    module.def(
+        "jump_unisim",
+        [](std::shared_ptr<UniSimNetwork> network, const MoleculeBatch& atoms, const Tensor& x0,
+           const std::variant<std::vector<CounterNoise::Stream>, Tensor>& noise, const std::vector<double>& timeGrid,
+           const std::optional<Sampler::Guidance>& guidance, std::optional<int64_t> maxAtoms, bool allStates) {
+            InterpolantSampler sampler(network, timeGrid);
+            if (maxAtoms)
+                sampler.setMaxAtoms(*maxAtoms);
+            std::unique_ptr<NoiseSource> source;
+            if (auto streams = std::get_if<std::vector<CounterNoise::Stream>>(&noise))
+                source = std::make_unique<CounterNoise>(*streams);
+            else
+                source = std::make_unique<TensorNoise>(Tensor(), std::get<Tensor>(noise));
+            const Sampler::Guidance force = guidance.value_or(Sampler::Guidance());
+            return allStates ? sampler.sampleStates(atoms, x0, *source, force)
+                             : sampler.sample(atoms, x0, *source, force);
+        },
+        py::arg("network"), py::arg("atoms"), py::arg("x0"), py::arg("noise"), py::arg("time_grid"),
+        py::arg("guidance") = py::none(), py::arg("max_atoms") = py::none(), py::arg("all_states") = true,
+        ReleaseGil());
+}
+
 } // namespace
 
 PYBIND11_MODULE(_network, module) {
@@ -202,4 +296,6 @@ PYBIND11_MODULE(_network, module) {
     bindNetwork(module);
     bindSampler(module);
     bindTraining(module);
+    bindUniSim(module);
+    bindInterpolant(module);
 }

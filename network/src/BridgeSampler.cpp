@@ -1,4 +1,5 @@
 #include "openmmjump/network/BridgeSampler.h"
+#include "TimeGrid.h"
 #include <cmath>
 #include <stdexcept>
 
@@ -9,13 +10,7 @@ BridgeSampler::BridgeSampler(std::shared_ptr<const PvbNetwork> network, std::vec
                              Dynamics dynamics) :
     network(std::move(network)), timeGrid(timeGrid.empty() ? uniformGrid(10) : std::move(timeGrid)),
     dynamics(dynamics) {
-    const auto& grid = this->timeGrid;
-    if (grid.size() < 2 || grid.front() != 0 || grid.back() != 1)
-        throw std::invalid_argument("BridgeSampler: the time grid must start with 0 and end with 1.");
-    for (size_t step = 1; step < grid.size(); step++)
-        if (!(grid[step] > grid[step - 1]))
-            throw std::invalid_argument("BridgeSampler: the times of the grid must rise, but number " +
-                                        std::to_string(step) + " does not.");
+    checkTimeGrid(this->timeGrid, "BridgeSampler");
     if (dynamics == Dynamics::Ode && !this->network->hasVelocity())
         throw std::invalid_argument("BridgeSampler: the ODE needs a network with a velocity head.");
 }
@@ -24,10 +19,7 @@ std::vector<double> BridgeSampler::uniformGrid(int64_t steps) {
     if (steps < 1)
         throw std::invalid_argument("BridgeSampler: the number of steps is " + std::to_string(steps) +
                                     ", but it must be at least 1.");
-    std::vector<double> grid;
-    for (int64_t step = 0; step <= steps; step++)
-        grid.push_back(static_cast<double>(step) / steps);
-    return grid;
+    return makeUniformGrid(steps);
 }
 
 std::vector<double> BridgeSampler::denseGrid(int64_t steps) {

@@ -1,7 +1,28 @@
 #include "openmmjump/network/EdgeList.h"
+#include "openmmjump/network/NeighborGraph.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;
+
+std::shared_ptr<const EdgeList> EdgeList::fromGraph(const NeighborGraph& graph, const torch::TensorOptions& options) {
+    const int64_t n = graph.numAtoms;
+    const Tensor degree = graph.centerStart.narrow(0, 1, n) - graph.centerStart.narrow(0, 0, n);
+    auto list = std::make_shared<EdgeList>();
+    list->numAtoms = n;
+    list->width = degree.max().item<int64_t>();
+    const Tensor column = torch::arange(list->width, torch::kInt64).unsqueeze(0);
+    const Tensor real = column < degree.unsqueeze(1);
+    const Tensor place = graph.centerStart.narrow(0, 0, n).unsqueeze(1) + column;
+    const Tensor edge = graph.centerEdges.index_select(0, place.clamp_max(graph.getNumEdges() - 1).flatten());
+    const Tensor center = torch::arange(n, torch::kInt64).unsqueeze(1).expand_as(real).flatten();
+    const Tensor source = graph.edges.select(0, 0).index_select(0, edge);
+    list->center = center.to(options.device());
+    list->source = torch::where(real.flatten(), source, center).to(options.device());
+    list->bond = (graph.getEdgeBond().index_select(0, edge) * real.flatten()).to(options);
+    if (!real.all().item<bool>())
+        list->weight = real.flatten().to(options);
+    return list;
+}
 
 Tensor EdgeList::sum(const Tensor& messages) const {
     const int64_t table = numAtoms * width, rest = source.size(0) - table;

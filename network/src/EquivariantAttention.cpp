@@ -111,7 +111,18 @@ Tensor composeAggregation(const Tensor& edges, const Tensor& edgePair, const Ten
 }
 
 /**
- * Gradients of a composition, for second derivatives: they can be differentiated again.
+ * Stand-ins for the inputs of a composition. In a network the inputs depend on one another (the vectors of a layer on
+ * the unit vectors of all): a derivative by a stand-in is that by the one argument alone.
+ */
+variable_list makeAliases(const variable_list& inputs) {
+    variable_list aliases;
+    for (const Tensor& input : inputs)
+        aliases.push_back(input.defined() && input.requires_grad() ? input.view_as(input) : input);
+    return aliases;
+}
+
+/**
+ * Gradients of a composition by its aliased inputs, for second derivatives: they can be differentiated again.
  */
 variable_list composedGradients(const variable_list& outputs, const variable_list& inputs,
                                 const variable_list& outputGradients) {
@@ -188,11 +199,13 @@ public:
         variable_list saved = context->get_saved_variables();
         GraphTensors graph(saved, 5);
         const int64_t heads = context->saved_data["heads"].toInt();
-        const Tensor &nodes = saved[0], &vectors = saved[1], &filters = saved[2], &cutoff = saved[3], &unit = saved[4];
-        variable_list inputs = {nodes, vectors, filters, cutoff, unit}, result;
+        const variable_list inputs(saved.begin(), saved.begin() + 5);
+        variable_list result;
         if (torch::GradMode::is_enabled()) {
-            auto outputs = composeAttention(graph.edges, graph.edgePair, heads, nodes, vectors, filters, cutoff, unit);
-            result = composedGradients({outputs.first, outputs.second}, inputs, gradient);
+            const variable_list aliases = makeAliases(inputs);
+            auto outputs = composeAttention(graph.edges, graph.edgePair, heads, aliases[0], aliases[1], aliases[2],
+                                            aliases[3], aliases[4]);
+            result = composedGradients({outputs.first, outputs.second}, aliases, gradient);
         } else
             result = computeGradients(graph, heads, inputs, gradient);
         result.insert(result.begin(), {Tensor(), Tensor()}); // graph and heads
@@ -302,8 +315,9 @@ public:
         GraphTensors graph(saved, 3);
         const Tensor &embeddings = saved[0], &filters = saved[1], &cutoff = saved[2];
         if (torch::GradMode::is_enabled()) {
-            Tensor output = composeAggregation(graph.edges, graph.edgePair, embeddings, filters, cutoff);
-            variable_list result = composedGradients({output}, {embeddings, filters, cutoff}, gradients);
+            const variable_list aliases = makeAliases({embeddings, filters, cutoff});
+            Tensor output = composeAggregation(graph.edges, graph.edgePair, aliases[0], aliases[1], aliases[2]);
+            variable_list result = composedGradients({output}, aliases, gradients);
             result.insert(result.begin(), Tensor());
             return result;
         }

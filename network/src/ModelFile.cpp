@@ -6,6 +6,8 @@
 #include "openmmjump/network/FileError.h"
 #include "openmmjump/network/MixtureConfig.h"
 #include "openmmjump/network/PvbConfigReader.h"
+#include "openmmjump/network/UniSimConfigReader.h"
+#include "openmmjump/network/UniSimVocabulary.h"
 
 using std::string;
 
@@ -41,6 +43,8 @@ ModelFile::ModelFile(SafetensorsFile content) :
     // They throw if a setting makes no sense.
     if (metadata.family == "pvb")
         readPvbConfig(metadata, file.getName());
+    else if (metadata.family == "unisim")
+        readUniSimConfig(metadata, file.getName());
     else
         readMixtureConfig(metadata, file.getName());
 }
@@ -54,6 +58,8 @@ std::int64_t ModelFile::getNumParameters() const {
 }
 
 bool ModelFile::knowsAtom(int atomicNumber, int blockType) const {
+    if (metadata.family == "unisim" && !UniSimVocabulary::knows(atomicNumber))
+        return false;
     if (!metadata.vocabulary)
         return true;
     return std::binary_search(metadata.vocabulary->begin(), metadata.vocabulary->end(),

@@ -86,6 +86,12 @@ void readSampler(const JsonObject& sampler, ModelMetadata& metadata) {
         metadata.timeGrid = {0, 1};
         return;
     }
+    if (metadata.family == "unisim") {
+        sampler.requireOnly({"type", "time_grid"});
+        metadata.samplerType = sampler.getChoice("type", {"interpolant"});
+        metadata.timeGrid = readTimeGrid(sampler);
+        return;
+    }
     sampler.requireOnly({"type", "time_grid", "step_noise", "order"});
     metadata.samplerType = sampler.getChoice("type", {"bridge"});
     metadata.stepNoise = sampler.getChoice("step_noise", {"euler", "bridge"});
@@ -113,7 +119,7 @@ ModelMetadata ModelMetadata::fromJson(const string& text, const string& file) {
                        "vocabulary", "preserves", "provenance"});
     ModelMetadata metadata;
     metadata.name = readName(entry);
-    metadata.family = entry.getChoice("family", {"pvb", gaussianMixture});
+    metadata.family = entry.getChoice("family", {"pvb", "unisim", gaussianMixture});
     metadata.architecture = entry.getObject("architecture").dump();
     metadata.lengthScale = entry.getPositive("length_scale");
     metadata.lagTime = entry.getPositive("lag_time");
@@ -142,10 +148,10 @@ string ModelMetadata::toJson() const {
     entry["lag_time"] = lagTime;
     entry["temperature"] = temperature;
     entry["sampler"]["type"] = samplerType;
-    if (samplerType == "bridge") {
+    if (samplerType != "direct")
         entry["sampler"]["time_grid"] = timeGrid;
+    if (samplerType == "bridge")
         entry["sampler"]["step_noise"] = stepNoise;
-    }
     if (samplerOrder != 1)
         entry["sampler"]["order"] = samplerOrder;
     if (vocabulary)

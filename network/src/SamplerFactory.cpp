@@ -3,9 +3,11 @@
 
 #include "openmmjump/network/BridgeSampler.h"
 #include "openmmjump/network/FileError.h"
+#include "openmmjump/network/InterpolantSampler.h"
 #include "openmmjump/network/MixtureSampler.h"
 #include "openmmjump/network/ModelTensors.h"
 #include "openmmjump/network/PvbConfigReader.h"
+#include "openmmjump/network/UniSimConfigReader.h"
 
 namespace JumpPlugin {
 
@@ -47,13 +49,28 @@ std::unique_ptr<Sampler> makeBridge(const ModelFile& file, const std::vector<dou
     return std::make_unique<BridgeSampler>(network, timeGrid);
 }
 
+std::unique_ptr<Sampler> makeInterpolant(const ModelFile& file, const std::vector<double>& timeGrid,
+                                         const torch::TensorOptions& options) {
+    const UniSimConfig config = readUniSimConfig(file.getMetadata(), file.getFile().getName());
+    if (!config.vectorHeads)
+        throw FileError(file.getFile().getName(), "it has no heads for velocity and denoiser, so it cannot make jumps");
+    const auto type = torch::typeMetaToScalarType(options.dtype());
+    const auto network = blameFile(
+        file, [&] { return std::make_shared<UniSimNetwork>(config, loadTensorsTo(file, type, options.device())); });
+    network->freeze();
+    return std::make_unique<InterpolantSampler>(network, timeGrid);
+}
+
 } // namespace
 
 std::unique_ptr<Sampler> makeSampler(const ModelFile& file, const std::vector<double>& timeGrid,
                                      const torch::TensorOptions& options) {
-    if (file.getMetadata().family != "pvb")
-        return makeMixture(file, timeGrid, options.device());
-    return makeBridge(file, timeGrid, options);
+    const std::string& family = file.getMetadata().family;
+    if (family == "pvb")
+        return makeBridge(file, timeGrid, options);
+    if (family == "unisim")
+        return makeInterpolant(file, timeGrid, options);
+    return makeMixture(file, timeGrid, options.device());
 }
 
 } // namespace JumpPlugin

@@ -38,6 +38,9 @@ _OPTIONS = {
     "encoder": ("learned", "fixed"),
     "reference": ("distances", "vectors"),
 }
+_UNISIM_SIZES = ("hidden_dim", "ffn_dim", "rbf_dim", "expansion_dim", "heads", "layers", "inter_neighbors")
+_UNISIM_NUMBERS = ("hydrogen_cutoff", "vel_scale")
+_UNISIM_OPTIONS = ("gamma_clip", "guidance_strength", "guidance_scale")
 
 
 class ModelFileError(ValueError):
@@ -73,9 +76,10 @@ class ModelFile:
     temperature: float
     #: Times 0 = t_0 < t_1 < ... < t_n = 1 of the sampler's steps; (0, 1) for a sampler without steps.
     time_grid: list[float] = field(default_factory=lambda: [0.0, 1.0])
-    #: The family: ``pvb``, or ``gaussian-mixture``, whose density is known.
+    #: The family: ``pvb``, ``unisim``, or ``gaussian-mixture``, whose density is known.
     family: str = "pvb"
-    #: The sampler: ``bridge`` for ``pvb``, ``direct`` (no steps) for ``gaussian-mixture``.
+    #: The sampler: ``bridge`` for ``pvb``, ``interpolant`` for ``unisim``, ``direct`` (no steps) for
+    #: ``gaussian-mixture``.
     sampler: str = "bridge"
     #: Noise of a sampler step: ``euler`` or ``bridge``.
     step_noise: str = "euler"
@@ -113,8 +117,10 @@ class ModelFile:
             "temperature": self.temperature,
             "sampler": {"type": self.sampler},
         }
+        if self.sampler != "direct":
+            entry["sampler"]["time_grid"] = self.time_grid
         if self.sampler == "bridge":
-            entry["sampler"] |= {"time_grid": self.time_grid, "step_noise": self.step_noise}
+            entry["sampler"]["step_noise"] = self.step_noise
         if self.order != 1:
             entry["sampler"]["order"] = self.order
         if self.vocabulary is not None:
@@ -323,12 +329,14 @@ def _check_metadata(value: Any, file: str | os.PathLike[str]) -> None:
         "provenance".split()
     )
     _check_name(entry)
-    family = entry.choice("family", ("pvb", "gaussian-mixture"))
+    family = entry.choice("family", ("pvb", "unisim", "gaussian-mixture"))
     for key in ("length_scale", "lag_time", "temperature"):
         entry.positive(key)
     if family == "pvb":
         _check_architecture(entry.object("architecture"))
         _check_sampler(entry.object("sampler"))
+    elif family == "unisim":
+        _check_unisim(entry.object("architecture"), entry.object("sampler"))
     else:
         _check_mixture(entry.object("architecture"), entry.object("sampler"))
     preserves = entry.object("preserves")
@@ -361,13 +369,7 @@ def _check_name(entry: _Entry) -> None:
 
 def _check_architecture(entry: _Entry) -> None:
     entry.require_only((*_SIZES, *_NUMBERS, "encoder_layers", *_OPTIONS))
-    sizes = {key: entry.integer(key) for key in (*_SIZES, "encoder_layers") if key in _SIZES or key in entry.value}
-    for key, size in sizes.items():
-        low = 2 if key in ("hidden_dim", "rbf_dim") else 1
-        if not low <= size <= _MAX_SIZE:
-            entry.refuse(key, f"is {size}, but it must be between {low} and {_MAX_SIZE}")
-    if sizes["hidden_dim"] % sizes["heads"] != 0:
-        entry.refuse("heads", f"is {sizes['heads']}, but it must divide hidden_dim")
+    _check_sizes(entry, [key for key in (*_SIZES, "encoder_layers") if key in _SIZES or key in entry.value])
     for key in _NUMBERS[1:]:
         entry.positive(key)
     if entry.number("cutoff_lower") != 0:
@@ -375,6 +377,43 @@ def _check_architecture(entry: _Entry) -> None:
     for key, choices in _OPTIONS.items():
         if key in entry.value:
             entry.choice(key, choices)
+
+
+def _check_sizes(entry: _Entry, keys: Iterable[str]) -> None:
+    sizes = {key: entry.integer(key) for key in keys}
+    for key, size in sizes.items():
+        low = 2 if key in ("hidden_dim", "rbf_dim") else 1
+        if not low <= size <= _MAX_SIZE:
+            entry.refuse(key, f"is {size}, but it must be between {low} and {_MAX_SIZE}")
+    if sizes["hidden_dim"] % sizes["heads"] != 0:
+        entry.refuse("heads", f"is {sizes['heads']}, but it must divide hidden_dim")
+
+
+def _check_unisim(entry: _Entry, sampler: _Entry) -> None:
+    switches = ("vector_heads", "guidance_kernel")
+    entry.require_only(
+        (*_UNISIM_SIZES, "energy_heads", *switches, "cutoff", "noise_scale", *_UNISIM_NUMBERS, *_UNISIM_OPTIONS)
+    )
+    _check_sizes(entry, _UNISIM_SIZES)
+    if (layers := entry.integer("layers")) > 1024:
+        entry.refuse("layers", f"is {layers}, but it must be at most 1024")
+    if not 0 <= (heads := entry.integer("energy_heads")) <= 1024:
+        entry.refuse("energy_heads", f"is {heads}, but it must be between 0 and 1024")
+    for key in switches:
+        entry.get(key, lambda value: isinstance(value, bool), "is neither true nor false")
+    if not 0.01 <= entry.number("cutoff") <= 1e6:
+        entry.refuse("cutoff", "is not between 0.01 and 1000000 A")
+    for key in _UNISIM_NUMBERS:
+        entry.positive(key)
+    options = [key for key in _UNISIM_OPTIONS if key in entry.value]
+    for key in ("noise_scale", *options):
+        if entry.number(key) < 0 or (entry.number(key) == 0 and key in ("gamma_clip", "guidance_scale")):
+            entry.refuse(key, "is too small")
+    if "gamma_clip" in options and entry.number("gamma_clip") > 0.5:
+        entry.refuse("gamma_clip", "is above 0.5")
+    sampler.require_only(("type", "time_grid"))
+    sampler.choice("type", ("interpolant",))
+    _check_time_grid(sampler)
 
 
 def _check_mixture(architecture: _Entry, sampler: _Entry) -> None:
@@ -394,6 +433,10 @@ def _check_sampler(sampler: _Entry) -> None:
     sampler.choice("step_noise", ("euler", "bridge"))
     if "order" in sampler.value and sampler.integer("order") not in (1, 2):
         sampler.refuse("order", "is neither 1 nor 2")
+    _check_time_grid(sampler)
+
+
+def _check_time_grid(sampler: _Entry) -> None:
     grid = sampler.get("time_grid", lambda value: isinstance(value, list), "is not a list")
     if not 2 <= len(grid) <= _MAX_GRID:
         sampler.refuse("time_grid", f"does not hold 2 to {_MAX_GRID} times")

@@ -31,6 +31,23 @@ ARCHITECTURE = {
     "coord_prior_var": 0.5,
 }
 
+UNISIM = {
+    "hidden_dim": 8,
+    "ffn_dim": 8,
+    "rbf_dim": 4,
+    "expansion_dim": 2,
+    "heads": 2,
+    "layers": 1,
+    "inter_neighbors": 16,
+    "energy_heads": 0,
+    "vector_heads": True,
+    "guidance_kernel": False,
+    "cutoff": 5.0,
+    "hydrogen_cutoff": 3.5,
+    "noise_scale": 0.2,
+    "vel_scale": 0.5,
+}
+
 
 def make_model(**changes) -> ModelFile:
     arguments = dict(
@@ -125,6 +142,17 @@ def test_cpp_reads_what_python_writes(tmp_path, model):
         assert all(read.knowsAtom(z, block) for z, block in model.vocabulary)
 
 
+def test_cpp_reads_a_unisim_model(tmp_path):
+    path = tmp_path / "model.safetensors"
+    model = make_model(family="unisim", sampler="interpolant", architecture=UNISIM, vocabulary=None)
+    model.save(path)
+    assert same(model, ModelFile.load(path))
+    read = JumpModel(str(path))
+    assert read.getFamily() == "unisim"
+    assert list(read.getTimeGrid()) == model.time_grid
+    assert read.knowsAtom(30, 29) and not read.knowsAtom(10, 9)
+
+
 def test_save_replaces_as_a_whole(tmp_path):
     path = tmp_path / "model.safetensors"
     make_model(lag_time=1.0).save(path)
@@ -202,6 +230,32 @@ FAULTS = [
     ("[" * 100000, None),
     (GOOD.replace("1000.0", "[" * 70 + "]" * 70), "levels deep"),
     ("3", "not a JSON object"),
+]
+
+
+def unisim(**changes) -> dict:
+    """Metadata of the family `unisim` with entries of its architecture or sampler changed."""
+    metadata = make_model(family="unisim", sampler="interpolant", architecture=dict(UNISIM)).metadata()
+    metadata["sampler" if changes.keys() <= {"type", "time_grid", "order"} else "architecture"].update(changes)
+    return metadata
+
+
+FAULTS += [
+    (unisim(heads=3), "must divide hidden_dim"),
+    (unisim(layers=1025), "layers"),
+    (unisim(rbf_dim=1), "rbf_dim"),
+    (unisim(expansion_dim=0), "expansion_dim"),
+    (unisim(energy_heads=-1), "energy_heads"),
+    (unisim(vector_heads=1), "neither true nor false"),
+    (unisim(cutoff=0), "cutoff"),
+    (unisim(hydrogen_cutoff=0), "hydrogen_cutoff"),
+    (unisim(noise_scale=-0.1), "noise_scale"),
+    (unisim(gamma_clip=0.6), "gamma_clip"),
+    (unisim(guidance_strength=-1), "guidance_strength"),
+    (unisim(other=1), "unknown key 'other'"),
+    (unisim(type="bridge"), "this version knows only 'interpolant'"),
+    (unisim(order=2), "unknown key 'order'"),
+    (unisim(time_grid=[0, 2]), "from 0 to 1"),
 ]
 
 

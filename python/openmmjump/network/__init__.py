@@ -5,5 +5,6 @@ The arithmetic is the C++ code that simulations run. Lengths are in Angstrom, ti
 
 from openmmjump.network.atoms import Atoms
 from openmmjump.network.pvb import PVB, NoiseStream, dense_grid, uniform_grid
+from openmmjump.network.unisim import UniSim
 
-__all__ = ["PVB", "Atoms", "NoiseStream", "dense_grid", "uniform_grid"]
+__all__ = ["PVB", "Atoms", "NoiseStream", "UniSim", "dense_grid", "uniform_grid"]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from openmmjump import _network
 from openmmjump.network.atoms import Atoms
+from openmmjump.network.module import register_tensor
 
 NoiseStream = _network.NoiseStream
 
@@ -48,8 +49,7 @@ class PVB(nn.Module):
         super().__init__()
         self.config: dict[str, float | int | str] = _full_config(config)
         for name, tensor in tensors.items():
-            parameter = tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor.detach())
-            _register(self, name, parameter)
+            register_tensor(self, name, tensor)
         self._handle: tuple[tuple[int, ...], _network.PvbNetwork] | None = None
         self._fused = True
         self.native()  # validates names and shapes
@@ -191,13 +191,3 @@ def _full_config(config: Config) -> dict[str, float | int | str]:
     values = _network.full_config(dict(config))
     whole = ("hidden_dim", "ffn_dim", "rbf_dim", "heads", "layers", "encoder_layers", "k_neighbors", "order")
     return {key: int(value) if key in whole else value for key, value in values.items()}
-
-
-def _register(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
-    """Register under a dotted name: one plain module for each part of the name."""
-    *path, last = name.split(".")
-    for part in path:
-        if not hasattr(module, part):
-            module.add_module(part, nn.Module())
-        module = getattr(module, part)
-    module.register_parameter(last, parameter)

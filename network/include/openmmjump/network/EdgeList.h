@@ -3,12 +3,15 @@
 
 #include "openmmjump/network/MoleculeBatch.h"
 #include "openmmjump/network/Torch.h"
+#include <memory>
 
 namespace JumpPlugin {
 
+class NeighborGraph;
+
 /**
  * The directed edges (source j -> centre i) of a NeighborGraph in a shape that does not depend on the positions, on any
- * device: what compositions of tensor operations want, above all on a GPU. Made by an EdgeFinder.
+ * device: what compositions of tensor operations want, above all on a GPU. Made by an EdgeFinder, or from a graph.
  *
  * The first N K edges are a table with K edges for each of the N atoms: edges i K to i K + K - 1 lead into atom i.
  * Where the graph has a ligand and is not complete, the edges between the ligand and the others follow, in no order.
@@ -26,6 +29,12 @@ public:
     /** (E) in the type of the positions: 1, and 0 for padding; undefined if there is none */
     torch::Tensor weight;
 
+    /**
+     * The edges of a graph that the host has found; K is the largest number of edges into an atom.
+     *
+     * @param options  type and device of the positions
+     */
+    static std::shared_ptr<const EdgeList> fromGraph(const NeighborGraph& graph, const torch::TensorOptions& options);
     /**
      * The sum over the edges into each atom, always in the same order.
      *

@@ -56,7 +56,8 @@ public:
     const std::string& getBytes() const { return file.getBytes(); }
     /** Number of trained numbers: elements of all floating point tensors. */
     std::int64_t getNumParameters() const;
-    /** Whether the model was trained on atoms of this element and block; without a vocabulary it knows all. */
+    /** Whether the model was trained on atoms of this element and block; without a vocabulary it knows all
+     * that its family knows. */
     bool knowsAtom(int atomicNumber, int blockType) const;
 
 private:

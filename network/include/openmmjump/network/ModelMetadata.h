@@ -16,13 +16,13 @@ struct ModelMetadata {
     static constexpr int currentFormat = 1;
 
     std::string name;             ///< what the model is called
-    std::string family;           ///< the network family: "pvb" or "gaussian-mixture"
+    std::string family;           ///< the network family: "pvb", "unisim" or "gaussian-mixture"
     std::string architecture;     ///< JSON object with the sizes of the network
     double lengthScale = 0;       ///< length units of the network in one nm: 10 for Angstrom
     double lagTime = 0;           ///< time that one jump covers, in ps
     double temperature = 0;       ///< temperature of the training data, in K
-    std::string samplerType;      ///< "bridge", or "direct" for a draw without steps
-    std::string stepNoise;        ///< noise of a sampler step: "euler" or "bridge"; empty without steps
+    std::string samplerType;      ///< "bridge" (pvb), "interpolant" (unisim), or "direct" for a draw without steps
+    std::string stepNoise;        ///< noise of a bridge's step: "euler" or "bridge"; empty for other samplers
     int samplerOrder = 1;         ///< order of the sampler, 1 or 2
     std::vector<double> timeGrid; ///< 0 = t_0 < t_1 < ... < t_n = 1
     /** Pairs (atomic number, block type) the model was trained on; empty optional: all. */

@@ -4,6 +4,8 @@
 #include "openmmjump/network/MoleculeBatch.h"
 #include "openmmjump/network/Torch.h"
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace JumpPlugin {
 
@@ -27,6 +29,8 @@ class NeighborGraph {
 public:
     /** Bits of a pair's directions: which of its two edges exist. */
     enum Direction : uint8_t { IntoFirst = 1, IntoSecond = 2 };
+    /** source, centre */
+    using Edge = std::pair<int64_t, int64_t>;
 
     /**
      * Build the graph, or return the batch's stored one if it does not depend on the positions.
@@ -38,6 +42,13 @@ public:
      */
     static std::shared_ptr<const NeighborGraph> build(const MoleculeBatch& batch, const torch::Tensor& positions,
                                                       int64_t k);
+    /**
+     * A graph of given edges, none of them along a bond.
+     *
+     * @param moleculeStart  first atom of each molecule, and N at the end
+     * @param edges          each edge once, the self edges of all atoms among them, none between molecules
+     */
+    static NeighborGraph fromEdges(const std::vector<int64_t>& moleculeStart, const std::vector<Edge>& edges);
 
     int64_t numAtoms = 0;
     /** (2, E) int64: row 0 sources, row 1 centres, in the order of the specification */

@@ -1,0 +1,88 @@
+#ifndef OPENMMJUMP_NETWORK_INTERPOLANTSAMPLER_H_
+#define OPENMMJUMP_NETWORK_INTERPOLANTSAMPLER_H_
+
+#include "openmmjump/network/Sampler.h"
+#include "openmmjump/network/UniSimNetwork.h"
+#include <memory>
+#include <vector>
+
+namespace JumpPlugin {
+
+/**
+ * Proposes the conformation one lag time later with a UniSim network (specification, section 7): the SDE of the
+ * stochastic interpolant runs from X_0, the present conformation, at t = 0 to t = 1,
+ *
+ *     X_t' = X_t + drift(t, X_t) (t' - t) + sigma sqrt(t' - t) z,
+ *     drift = v - t sigma^2 eta / gamma_c,        gamma_c = sigma max(sqrt(t (1 - t)), gammaClip),
+ *
+ * without noise in the last step. v is the network's velocity over velScale and eta its denoiser. Any time grid will
+ * do. Positions are in Angstrom.
+ *
+ * With a guidance kernel and a strength above 0 the drift loses guidanceStrength F_t / guidanceScale (section 8). A
+ * guidance callback is added to the drift as it is.
+ *
+ * A jump that runs away, to where there is no RadiusGraph, gives NaN for all atoms of the batch and no error: it is for
+ * the caller to refuse, as any other conformation that makes no sense.
+ *
+ * The noise moves the centre of mass, as published: it diffuses by sigma / sqrt(number of atoms) in a jump. Whether
+ * that stays is said by the model file, see ModelMetadata::preservesCenterOfMass.
+ */
+class InterpolantSampler : public Sampler {
+public:
+    /** Atoms that are evaluated at once unless setMaxAtoms() says otherwise: some GB in single precision. */
+    static constexpr int64_t DefaultMaxAtoms = 20000;
+
+    /**
+     * @param network   the network
+     * @param timeGrid  rising times, the first 0 and the last 1; empty means the published fifteen equal steps
+     * @throws std::invalid_argument for a network without vector heads, or a grid that does not rise from 0 to 1
+     */
+    explicit InterpolantSampler(std::shared_ptr<const UniSimNetwork> network, std::vector<double> timeGrid = {});
+
+    const std::shared_ptr<const UniSimNetwork>& getNetwork() const { return network; }
+    const std::vector<double>& getTimeGrid() const { return timeGrid; }
+    torch::TensorOptions options() const override { return network->options(); }
+    /** Number 0 is not used: there is no starting point to draw. */
+    int64_t getNumDraws() const override { return getNumSteps(); }
+    int64_t getNumSteps() const { return static_cast<int64_t>(timeGrid.size()) - 1; }
+    /**
+     * Above how many atoms the network is evaluated in tiles, which bounds its memory; see UniSimNetwork::evaluate().
+     *
+     * @param atoms  0 for no limit
+     * @throws std::invalid_argument for a negative number
+     */
+    void setMaxAtoms(int64_t atoms);
+    int64_t getMaxAtoms() const { return maxAtoms; }
+
+    torch::Tensor sample(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise,
+                         const Guidance& guidance = {}) const override;
+    /**
+     * As sample(), but return the point of the interpolant at every time of the grid, (steps + 1, N, 3).
+     */
+    torch::Tensor sampleStates(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise,
+                               const Guidance& guidance = {}) const;
+    /**
+     * The drift in A, (N, 3), the learned guidance included.
+     *
+     * @param t  between 0 and 1
+     * @param y  (N, 3) point of the interpolant in A
+     */
+    torch::Tensor drift(const MoleculeBatch& batch, double t, const torch::Tensor& y) const;
+    /**
+     * Deviation in A of the noise that the step leaving the given point of the grid adds.
+     */
+    double getNoiseScale(int64_t step) const;
+    double getVarianceRate(double t) const override;
+
+private:
+    torch::Tensor run(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise,
+                      const Guidance& guidance, std::vector<torch::Tensor>* states) const;
+
+    std::shared_ptr<const UniSimNetwork> network;
+    std::vector<double> timeGrid;
+    int64_t maxAtoms = DefaultMaxAtoms;
+};
+
+} // namespace JumpPlugin
+
+#endif /*OPENMMJUMP_NETWORK_INTERPOLANTSAMPLER_H_*/

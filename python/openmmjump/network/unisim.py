@@ -1,0 +1,148 @@
+"""UniSim (arXiv 2506.03157) as a torch module around the C++ network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from openmmjump import _network
+from openmmjump.network.atoms import Atoms
+from openmmjump.network.module import register_tensor
+from openmmjump.network.pvb import Guidance, NoiseStream, uniform_grid
+
+Config = Mapping[str, float | int | bool]
+
+
+class UniSim(nn.Module):
+    """The encoder and heads of UniSim, and its guidance kernel; everything but the parameters lives in C++.
+
+    The parameters are the given tensors, under their names, so `state_dict()` is what a model file holds. Positions are
+    (N, 3) in Angstrom in any floating point type; results have the type of the parameters. Forces are in MJ/mol/nm and
+    energies, whose negative gradient by Angstrom they are, in 100 kJ/mol. The time t, from 0 to 1, is one number, or
+    (M), one for each molecule. All methods are differentiable, except `jump`.
+
+    Args:
+        config: hidden_dim, ffn_dim, rbf_dim, expansion_dim, heads, layers, inter_neighbors, energy_heads, vector_heads,
+            guidance_kernel (both True or False), cutoff, hydrogen_cutoff, noise_scale, vel_scale, gamma_clip,
+            guidance_strength, guidance_scale and temperature (K). What is absent has the published value.
+        tensors: parameters by name.
+
+    Raises:
+        ValueError: naming the setting, the tensor or the atom that is wrong.
+    """
+
+    def __init__(self, config: Config, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.config: dict[str, float | int | bool] = _full_config(config)
+        for name, tensor in tensors.items():
+            register_tensor(self, name, tensor)
+        self._handle: tuple[tuple[int, ...], _network.UniSimNetwork] | None = None
+        self._fused = True
+        self.native()  # validates names and shapes
+
+    @classmethod
+    def initialize(cls, config: Config, seed: int = 0) -> UniSim:
+        """A network with fresh random parameters: embeddings N(0, 1), weights Xavier, biases 0."""
+        return cls(config, _network.initialize_unisim(dict(config), seed))
+
+    @staticmethod
+    def tensor_shapes(config: Config) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the parameters that a network of this config needs."""
+        return {name: tuple(shape) for name, shape in _network.list_unisim_tensors(dict(config))}
+
+    @property
+    def fused(self) -> bool:
+        """Whether attention is one fused operation (default, on the CPU) or a composition of plain ones, slower."""
+        return self._fused
+
+    @fused.setter
+    def fused(self, use: bool) -> None:
+        self._fused = use
+        self.native().fused = use
+
+    @property
+    def sigma(self) -> float:
+        """Diffusion coefficient of the interpolant in A."""
+        return self.native().sigma
+
+    def native(self) -> _network.UniSimNetwork:
+        """The C++ network on the present parameters; made anew when a parameter was replaced by another object."""
+        parameters = dict(self.named_parameters())
+        # .to(), optimizers and load_state_dict() change a parameter in place: C++ sees that, but no replaced object.
+        key = tuple(id(p) for p in parameters.values())
+        if self._handle is None or self._handle[0] != key:
+            network = _network.UniSimNetwork(self.config, parameters)
+            network.fused = self._fused
+            self._handle = (key, network)
+        return self._handle[1]
+
+    def encode(self, atoms: Atoms, t: float | Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Scalar (N, H) and vector (N, 3, H) features of the encoder."""
+        return self.native().encode(atoms._batch, t, x)
+
+    def energy(self, atoms: Atoms, t: float | Tensor, x: Tensor, head: int = 0) -> Tensor:
+        """Energy of each molecule by one of the energy heads, (M), in 100 kJ/mol."""
+        return self.native().energy(atoms._batch, t, x, head)
+
+    def force(self, atoms: Atoms, t: float | Tensor, x: Tensor, head: int = 0) -> Tensor:
+        """Negative gradient of the energy, (N, 3), in MJ/mol/nm; a loss of it can be differentiated."""
+        return self.native().force(atoms._batch, t, x, head)
+
+    def fields(self, atoms: Atoms, t: float | Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """vel_scale times the velocity (A), and the denoiser, at the point y of the interpolant: (N, 3) each."""
+        return self.native().fields(atoms._batch, t, y)
+
+    def guidance_heads(self, atoms: Atoms, t: float | Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The heads B0, B1 and M of the guidance kernel, (N, 3) each, in MJ/mol/nm."""
+        return self.native().guidance_heads(atoms._batch, t, y)
+
+    def guidance_force(self, atoms: Atoms, t: float | Tensor, y: Tensor) -> Tensor:
+        """The guidance kernel (1 - t) B0 + t B1 + t (1 - t) M, (N, 3), in MJ/mol/nm."""
+        return self.native().guidance(atoms._batch, t, y)
+
+    def jump(
+        self,
+        atoms: Atoms,
+        x0: Tensor,
+        noise: Tensor | Sequence[NoiseStream],
+        time_grid: Sequence[float] | None = None,
+        *,
+        guidance: Guidance | None = None,
+        max_atoms: int | None = None,
+        all_states: bool = True,
+    ) -> Tensor:
+        """One jump of the sampler.
+
+        Args:
+            x0: (N, 3) present conformation in A.
+            noise: (steps - 1, N, 3) standard normal numbers; or noise streams, one for each replica of the batch.
+            time_grid: the steps + 1 times from 0 to 1; default: equal steps, as many as the noise is for (else 15).
+            guidance: function of (X_t, t) giving a force (N, 3) in A to add to the drift.
+            max_atoms: above so many atoms the network is evaluated in tiles; 0 for no limit.
+            all_states: return every point, (steps + 1, N, 3), the first being x0; or else only the last, (N, 3).
+        """
+        streams = None if isinstance(noise, Tensor) else list(noise)
+        if time_grid is None:
+            time_grid = uniform_grid(15 if streams is not None else noise.shape[0] + 1)
+        source: Any = noise if streams is None else streams
+        return _network.jump_unisim(
+            self.native(), atoms._batch, x0, source, list(time_grid), guidance, max_atoms, all_states
+        )
+
+    def forward(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call a method by name. DistributedDataParallel averages gradients only of what went through `forward`:
+        `ddp("force", atoms, ...)`."""
+        return getattr(self, method)(*arguments, **options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_handle": None}
+
+
+def _full_config(config: Config) -> dict[str, float | int | bool]:
+    values = _network.full_unisim_config(dict(config))
+    kinds = dict.fromkeys(("vector_heads", "guidance_kernel"), bool)
+    whole = ("hidden_dim", "ffn_dim", "rbf_dim", "expansion_dim", "heads", "layers", "inter_neighbors", "energy_heads")
+    kinds |= dict.fromkeys(whole, int)
+    return {key: kinds.get(key, float)(value) for key, value in values.items()}

@@ -1,0 +1,113 @@
+"""A UniSim model in a JumpIntegrator: all atoms of alanine dipeptide, hydrogens too, are model atoms.
+
+The heads' weights are zero, so a jump is the noise of the interpolant alone, whose variance is known.
+"""
+
+from __future__ import annotations
+
+import contract_cases as cases
+import numpy as np
+import openmm
+import pytest
+import torch
+from openmm import OpenMMException, app, unit
+from openmmjump import JumpModel, MolecularGraph
+from openmmjump.modelfile import ModelFile
+from openmmjump.network import UniSim
+
+ARCHITECTURE = {
+    "hidden_dim": 8,
+    "ffn_dim": 8,
+    "rbf_dim": 4,
+    "expansion_dim": 2,
+    "heads": 2,
+    "layers": 1,
+    "inter_neighbors": 16,
+    "energy_heads": 0,
+    "vector_heads": True,
+    "guidance_kernel": False,
+    "cutoff": 5.0,
+    "hydrogen_cutoff": 3.5,
+    "noise_scale": 0.003,
+    "vel_scale": 0.5,
+}
+TIME_GRID = [0.0, 0.25, 0.5, 1.0]
+VARIANCE = 0.01 * 0.003**2 * 0.0083144626 * 300 * 0.5  # nm^2: half of the time adds noise
+
+
+def make_model(**changes) -> JumpModel:
+    tensors = dict(UniSim.initialize(ARCHITECTURE, 1).state_dict())
+    for head in ("velocity", "denoiser"):
+        tensors[f"{head}.linear_v.weight"] = torch.zeros_like(tensors[f"{head}.linear_v.weight"])
+    arguments = dict(
+        name="noise",
+        family="unisim",
+        sampler="interpolant",
+        architecture=ARCHITECTURE,
+        tensors=tensors,
+        lag_time=100.0,
+        temperature=300.0,
+        time_grid=TIME_GRID,
+        preserves_orientation=True,
+        preserves_center_of_mass=True,
+    )
+    return JumpModel.fromBytes(ModelFile(**(arguments | changes)).to_bytes(), "noise")
+
+
+def make_graph(topology: app.Topology) -> MolecularGraph:
+    graph = MolecularGraph()
+    for atom in topology.atoms():
+        graph.addAtom(atom.index, atom.element.atomic_number)
+    for bond in topology.bonds():
+        graph.addBond(bond.atom1.index, bond.atom2.index)
+    return graph
+
+
+def test_jumps_are_the_noise_of_the_interpolant():
+    molecule = cases.build_vacuum(constraints=None)
+    integrator = cases.make(molecule, model=make_model(), graph=make_graph(molecule.topology), steps=0)
+    simulation = app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(0))
+    displacements, before = [], molecule.positions
+    simulation.context.setPositions(before)
+    for _ in range(100):
+        simulation.step(1)
+        after = simulation.context.getState(positions=True).getPositions(asNumpy=True)
+        after = after.value_in_unit(unit.nanometer)
+        displacements.append(after - before)
+        before = after
+    jumped = [d for d in displacements if np.any(d)]
+    assert len(jumped) > 90
+    squares = np.mean(np.square(jumped)) / VARIANCE
+    assert squares == pytest.approx(1, abs=5 * np.sqrt(2 / (66 * len(jumped))))
+
+
+def test_forces_of_the_system_guide_a_jump():
+    molecule = cases.build_vacuum(constraints=None)
+    pull = openmm.CustomExternalForce("-1000*x")  # kJ/mol/nm on every atom
+    pull.setForceGroup(7)
+    for atom in range(molecule.system.getNumParticles()):
+        pull.addParticle(atom, [])
+    molecule.system.addForce(pull)
+    ends = []
+    for groups in (set(), {7}):
+        integrator = cases.make(molecule, model=make_model(), graph=make_graph(molecule.topology), steps=0)
+        integrator.setGuidanceForceGroups(groups)
+        simulation = app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(0))
+        simulation.context.setPositions(molecule.positions)
+        simulation.step(1)
+        end = simulation.context.getState(positions=True).getPositions(asNumpy=True)
+        ends.append(end.value_in_unit(unit.nanometer))
+    shift = ends[1] - ends[0]  # the noise is the same
+    assert shift[:, 0].min() > 1e-6
+    assert shift[:, 0] == pytest.approx(shift[0, 0], rel=1e-2)
+    assert abs(shift[:, 1:]).max() < 1e-2 * shift[0, 0]
+
+
+def test_elements_it_does_not_know_are_named():
+    molecule = cases.build_vacuum(constraints=None)
+    graph = MolecularGraph()
+    for atom in molecule.topology.atoms():
+        graph.addAtom(atom.index, 10)
+    integrator = cases.make(molecule, model=make_model(), graph=graph, steps=0)
+    with pytest.raises(OpenMMException, match=r"not trained for model atom 0 \(particle 0\): atomic number 10"):
+        app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(0))
