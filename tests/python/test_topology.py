@@ -497,7 +497,9 @@ def test_system_of_another_size(make):
 
 
 def test_model_that_was_trained_for_something_else(make):
-    model = SimpleNamespace(knowsAtom=lambda number, block: block != 119, getName=lambda: "caps only")
+    model = SimpleNamespace(
+        knowsAtom=lambda number, block: block != 119, getName=lambda: "caps only", getFamily=lambda: "pvb"
+    )
     with pytest.raises(
         ValueError, match=r"'caps only' was not trained for atom N of residue ALA 2 of chain A"
     ) as error:

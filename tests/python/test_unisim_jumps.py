@@ -55,12 +55,18 @@ def make_model(**changes) -> JumpModel:
 
 
 def make_graph(topology: app.Topology) -> MolecularGraph:
-    graph = MolecularGraph()
-    for atom in topology.atoms():
-        graph.addAtom(atom.index, atom.element.atomic_number)
-    for bond in topology.bonds():
-        graph.addBond(bond.atom1.index, bond.atom2.index)
-    return graph
+    return MolecularGraph.fromTopology(topology, make_model())
+
+
+def test_hydrogens_are_model_atoms():
+    topology = cases.build_vacuum().topology
+    graph = make_graph(topology)
+    assert (graph.getNumAtoms(), graph.getNumBonds(), graph.getNumRidingAtoms()) == (22, 21, 0)
+    assert [graph.getAtom(i).particle for i in range(22)] == list(range(22))
+    heavy = MolecularGraph.fromTopology(topology)
+    assert (heavy.getNumAtoms(), heavy.getNumRidingAtoms()) == (10, 12)
+    assert graph.getNumStereocenters() == heavy.getNumStereocenters() == 1
+    assert graph.getNumStereoBonds() == heavy.getNumStereoBonds() == 2
 
 
 def test_jumps_are_the_noise_of_the_interpolant():

@@ -61,6 +61,11 @@ public:
      */
     void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt,
                  Guidance& guidance, const ForceSource& source);
+    /** As above, without guidance. */
+    void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt) {
+        Guidance none;
+        propose(positions, proposal, seed, jump, attempt, none, {});
+    }
     /**
      * How much more probable the way back is than the way there.
      *
