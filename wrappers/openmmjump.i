@@ -26,6 +26,7 @@ namespace std {
 #include "JumpIntegrator.h"
 #include "JumpModel.h"
 #include "JumpStatistics.h"
+#include "LearnedForce.h"
 #include "MolecularGraph.h"
 #include "RefusalCause.h"
 #include "OpenMM.h"
@@ -499,7 +500,70 @@ COPIED(JumpPlugin::MolecularGraph)
 %ignore JumpPlugin::JumpIntegrator::setGuidanceForceGroups;
 %ignore JumpPlugin::JumpIntegrator::getProposalFilter;
 %include "JumpIntegrator.h"
+
+/* ---- the network as a Force ---- */
+%pythonprepend JumpPlugin::LearnedForce::LearnedForce %{
+    for value, type, name in zip(args, (JumpModel, MolecularGraph), ("model", "graph")):
+        if not isinstance(value, type):
+            raise TypeError(f"the {name} must be a {type.__name__}, not {_show(value)}")
+%}
+%newobject JumpPlugin::LearnedForce::_deserialize;
+%extend JumpPlugin::LearnedForce {
+    static JumpPlugin::LearnedForce* _deserialize(const std::string& xml) {
+        std::stringstream stream(xml);
+        return OpenMM::XmlSerializer::deserialize<JumpPlugin::LearnedForce>(stream);
+    }
+    std::string _serialize() const {
+        std::stringstream stream;
+        OpenMM::XmlSerializer::serialize<JumpPlugin::LearnedForce>($self, "Force", stream);
+        return stream.str();
+    }
+    static bool isinstance(OpenMM::Force& force) {
+        return dynamic_cast<JumpPlugin::LearnedForce*>(&force) != nullptr;
+    }
+    static JumpPlugin::LearnedForce& _cast(OpenMM::Force& force) {
+        auto* learned = dynamic_cast<JumpPlugin::LearnedForce*>(&force);
+        if (learned == nullptr)
+            throw OpenMM::OpenMMException("The Force is another one, not a LearnedForce");
+        return *learned;
+    }
+    %pythoncode %{
+    @staticmethod
+    def cast(force):
+        """The LearnedForce behind a Force, for instance one that System.getForce() returned.
+
+        Parameters
+        ----------
+        force : openmm.Force
+            what is a LearnedForce, though its Python type may not say so; it stays the owner
+
+        Raises
+        ------
+        OpenMMException
+            if it is another Force
+        """
+        if isinstance(force, LearnedForce):
+            return force
+        learned = LearnedForce._cast(force)
+        learned._owner = force  # lives as long as its user
+        return learned
+
+    def __reduce__(self):
+        return _restoreForce, (self._serialize(),)
+
+    def __copy__(self):
+        return _restoreForce(self._serialize())
+
+    def __deepcopy__(self, memo):
+        return self.__copy__()
+    %}
+}
+%include "LearnedForce.h"
 %pythoncode %{
 def _restoreIntegrator(xml):
     return JumpIntegrator._deserialize(xml)
+
+
+def _restoreForce(xml):
+    return LearnedForce._deserialize(xml)
 %}

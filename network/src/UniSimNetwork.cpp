@@ -407,6 +407,11 @@ Tensor UniSimNetwork::energy(const MoleculeBatch& batch, const Tensor& t, const 
 }
 
 Tensor UniSimNetwork::force(const MoleculeBatch& batch, const Tensor& t, const Tensor& x, int64_t head) const {
+    return energyAndForce(batch, t, x, head).force;
+}
+
+UniSimNetwork::EnergyAndForce UniSimNetwork::energyAndForce(const MoleculeBatch& batch, const Tensor& t,
+                                                            const Tensor& x, int64_t head) const {
     bool differentiable = torch::GradMode::is_enabled();
     if (differentiable) {
         differentiable = x.requires_grad();
@@ -416,10 +421,11 @@ Tensor UniSimNetwork::force(const MoleculeBatch& batch, const Tensor& t, const T
     c10::InferenceMode noInferenceMode(false);
     torch::AutoGradMode recording(true);
     const Tensor positions = x.requires_grad() && differentiable ? x : x.detach().clone().requires_grad_();
-    const Tensor total = energy(batch, t, positions, head).sum();
-    const Tensor gradient =
-        torch::autograd::grad({total}, {positions}, {}, differentiable, differentiable, false).front();
-    return (differentiable ? -gradient : -gradient.detach()).to(options());
+    const Tensor energies = energy(batch, t, positions, head);
+    const Tensor force =
+        -torch::autograd::grad({energies.sum()}, {positions}, {}, differentiable, differentiable, false).front();
+    return differentiable ? EnergyAndForce{energies, force.to(options())}
+                          : EnergyAndForce{energies.detach(), force.detach().to(options())};
 }
 
 UniSimNetwork::Fields UniSimNetwork::fields(const MoleculeBatch& batch, const Tensor& t, const Tensor& y) const {

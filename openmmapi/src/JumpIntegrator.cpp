@@ -4,9 +4,11 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include "Base64.h"
 #include "JumpKernels.h"
+#include "LearnedForce.h"
 #include "internal/AcceptanceRule.h"
 #include "internal/Constants.h"
 #include "internal/Guidance.h"
@@ -104,6 +106,28 @@ int countDegreesOfFreedom(const System& system, const MolecularGraph& graph) {
     }
     return max(dof, 1);
 }
+
+/** Lets LearnedForces see the time of the sampler, for the time of its life. */
+class SamplerTimeScope {
+public:
+    SamplerTimeScope(ContextImpl& context, Guidance& guidance) : context(context) {
+        const auto& parameters = context.getParameters();
+        const auto found = parameters.find(LearnedForce::Time());
+        if (!guidance.isOn() || found == parameters.end())
+            return;
+        before = found->second;
+        guidance.setTime = [&context](double t) { context.setParameter(LearnedForce::Time(), t); };
+    }
+    ~SamplerTimeScope() {
+        if (before)
+            context.setParameter(LearnedForce::Time(), *before);
+    }
+    SamplerTimeScope(const SamplerTimeScope&) = delete;
+
+private:
+    ContextImpl& context;
+    optional<double> before;
+};
 
 /** Whether an Integrator drives a Context. It does not say so, but one that does not refuses to step. */
 bool isBound(Integrator& integrator) {
@@ -421,6 +445,7 @@ RefusalCause JumpIntegrator::draw(JumpRecord& record) {
     {
         StageTimer timer(record, JumpStage::Network);
         Guidance guidance = makeGuidance();
+        const SamplerTimeScope scope(*context, guidance);
         jumpKernel().propose(*context, getNoiseKey(), jumpNumber, record.attempts, guidance);
         record.guidanceEvaluations += guidance.evaluations;
         record.seconds[(int)JumpStage::Guidance] += guidance.seconds;

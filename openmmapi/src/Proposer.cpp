@@ -1,13 +1,10 @@
 #include "internal/Proposer.h"
 
-#include <ATen/Parallel.h>
-
 #include <chrono>
 
 #include "JumpIntegrator.h"
-#include "openmm/OpenMMException.h"
+#include "NetworkBridge.h"
 #include "openmmjump/network/CounterNoise.h"
-#include "openmmjump/network/FileError.h"
 #include "openmmjump/network/ModelFile.h"
 #include "openmmjump/network/SamplerFactory.h"
 #include "openmmjump/network/SamplerRunner.h"
@@ -21,44 +18,8 @@ namespace JumpPlugin {
 
 namespace {
 
-/** Below this many model atoms a second thread costs more than it helps. */
-constexpr int SmallMolecule = 100;
-
 /** No atom of a molecule moves that far in a jump, in nm. */
 constexpr double MaxGuidedDistance = 10;
-
-/** Run something of the network; its exceptions become OpenMM's. */
-template <class Action>
-auto translateErrors(const Action& action) {
-    try {
-        return action();
-    } catch (const c10::Error& error) {
-        throw OpenMMException(string("The network failed: ") + error.what_without_backtrace());
-    } catch (const invalid_argument& error) {
-        throw OpenMMException(string("The network cannot be used: ") + error.what());
-    } catch (const FileError& error) {
-        throw OpenMMException(error.what());
-    }
-}
-
-MoleculeBatch makeBatch(const MolecularGraph& graph) {
-    const int64_t numAtoms = graph.getNumAtoms(), numBonds = graph.getNumBonds();
-    torch::Tensor atomType = torch::empty({numAtoms}, torch::kInt64);
-    torch::Tensor blockType = torch::empty({numAtoms}, torch::kInt64);
-    torch::Tensor ligand = torch::empty({numAtoms}, torch::kInt64);
-    torch::Tensor bonds = torch::empty({2, numBonds}, torch::kInt64);
-    for (int64_t i = 0; i < numAtoms; i++) {
-        const MolecularGraph::Atom& atom = graph.getAtom(i);
-        atomType.data_ptr<int64_t>()[i] = atom.atomicNumber - 1;
-        blockType.data_ptr<int64_t>()[i] = atom.blockType;
-        ligand.data_ptr<int64_t>()[i] = atom.ligand;
-    }
-    for (int64_t i = 0; i < numBonds; i++) {
-        bonds.data_ptr<int64_t>()[i] = graph.getBond(i).atom1;
-        bonds.data_ptr<int64_t>()[numBonds + i] = graph.getBond(i).atom2;
-    }
-    return MoleculeBatch(atomType, blockType, bonds, ligand);
-}
 
 /** The positions as a tensor (N, 3) that shares their memory. */
 torch::Tensor wrap(const AtomArray& atoms, int64_t numAtoms, torch::Device device) {
@@ -80,22 +41,6 @@ torch::Tensor findCenter(const torch::Tensor& x) {
     return parts.cumsum(0).narrow(0, x.size(0) - 1, 1);
 }
 
-/** Use a number of threads within a scope, then go back to the number before. */
-class ThreadScope {
-public:
-    explicit ThreadScope(int threads) : before(at::get_num_threads()) {
-        if (threads != before)
-            at::set_num_threads(threads);
-    }
-    ~ThreadScope() {
-        if (at::get_num_threads() != before)
-            at::set_num_threads(before);
-    }
-
-private:
-    int before;
-};
-
 } // namespace
 
 class Proposer::Impl {
@@ -108,9 +53,7 @@ public:
         sampler = makeSampler(integrator.getModel().getModelFile(), integrator.getTimeGrid(),
                               torch::TensorOptions(type).device(device));
         options = sampler->options();
-        threads = integrator.getNetworkThreads();
-        if (threads == 0)
-            threads = (batch.getNumAtoms() < SmallMolecule ? 1 : at::get_num_threads());
+        threads = ThreadScope::choose(integrator.getNetworkThreads(), batch.getNumAtoms());
     }
 
     void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt,
@@ -173,6 +116,7 @@ private:
             const auto start = chrono::steady_clock::now();
             const int64_t numAtoms = batch.getNumAtoms();
             wrap(source.points, numAtoms, options.device()).copy_(y.to(torch::kFloat64) / scale + center);
+            guidance.setTime(t);
             source.compute();
             const torch::Tensor forces = wrap(source.forces, numAtoms, options.device()).to(torch::kFloat64);
             guidance.evaluations++;

@@ -18,7 +18,15 @@ enable_cpu_opencl()  # before the plugins: they register with the platforms that
 _loading.load()
 
 if _loading.api is not None:
-    from openmmjump.api import GateSettings, JumpIntegrator, JumpModel, JumpRecord, JumpStatistics, MolecularGraph
+    from openmmjump.api import (
+        GateSettings,
+        JumpIntegrator,
+        JumpModel,
+        JumpRecord,
+        JumpStatistics,
+        LearnedForce,
+        MolecularGraph,
+    )
 
 __all__ = [
     "GateSettings",
@@ -26,6 +34,7 @@ __all__ = [
     "JumpModel",
     "JumpRecord",
     "JumpStatistics",
+    "LearnedForce",
     "MolecularGraph",
     "enable_cpu_opencl",
 ]

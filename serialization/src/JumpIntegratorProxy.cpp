@@ -2,8 +2,8 @@
 
 #include <memory>
 
-#include "Base64.h"
 #include "JumpIntegrator.h"
+#include "ModelNode.h"
 #include "internal/Thermostat.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/serialization/SerializationNode.h"
@@ -98,9 +98,7 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
         for (double time : integrator.getTimeGrid())
             grid.createChildNode("Time").setDoubleProperty("t", time);
     // The whole model file is embedded, so that what was saved runs anywhere.
-    node.createChildNode("Model")
-        .setStringProperty("name", integrator.getModel().getName())
-        .setStringProperty("data", encodeBase64(integrator.getModel().getBytes()));
+    writeModel(integrator.getModel(), node.createChildNode("Model"));
     node.createChildNode("Graph", &integrator.getMolecularGraph());
     node.createChildNode("Relaxation", &integrator.getRelaxationIntegrator());
 }
@@ -108,9 +106,7 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
 void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
     if (node.getIntProperty("version") != 1)
         throw OpenMMException("Unsupported version number");
-    const SerializationNode& file = node.getChildNode("Model");
-    const JumpModel model =
-        JumpModel::fromBytes(decodeBase64(file.getStringProperty("data")), file.getStringProperty("name"));
+    const JumpModel model = readModel(node.getChildNode("Model"));
     const unique_ptr<MolecularGraph> graph(node.getChildNode("Graph").decodeObject<MolecularGraph>());
     unique_ptr<Integrator> relaxation(node.getChildNode("Relaxation").decodeObject<Integrator>());
     const double temperature = node.getDoubleProperty("temperature");

@@ -26,6 +26,9 @@ struct Guidance {
     int evaluations = 0;                  ///< gets the number of evaluations of the forces
     double seconds = 0;                   ///< gets their wall time, s
 
+    /** Called with the time of the sampler before the forces are computed. */
+    std::function<void(double)> setTime = [](double) {};
+
     bool isOn() const { return forceGroups != 0 && strength != 0; }
 };
 

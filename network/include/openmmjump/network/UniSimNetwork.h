@@ -34,6 +34,10 @@ public:
     struct Features {
         torch::Tensor scalars, vectors;
     };
+    /** Energy of each molecule, (M) in 100 kJ/mol, and the forces, (N, 3) in MJ/mol/nm. */
+    struct EnergyAndForce {
+        torch::Tensor energy, force;
+    };
     /** Outputs of the vector heads, (N, 3): velScale times the velocity in A, and the expected noise. */
     struct Fields {
         torch::Tensor velocity, denoiser;
@@ -104,6 +108,9 @@ public:
      * positions or a tensor require them.
      */
     torch::Tensor force(const MoleculeBatch& batch, const torch::Tensor& t, const torch::Tensor& x, int64_t head) const;
+    /** energy() and force() from one pass of the network. */
+    EnergyAndForce energyAndForce(const MoleculeBatch& batch, const torch::Tensor& t, const torch::Tensor& x,
+                                  int64_t head) const;
     /**
      * The vector heads at the point y of the interpolant.
      *

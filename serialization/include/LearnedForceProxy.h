@@ -1,0 +1,19 @@
+#ifndef OPENMMJUMP_LEARNEDFORCEPROXY_H_
+#define OPENMMJUMP_LEARNEDFORCEPROXY_H_
+
+#include "internal/windowsExportJump.h"
+#include "openmm/serialization/SerializationProxy.h"
+
+namespace JumpPlugin {
+
+/** Writes and reads a LearnedForce as XML. */
+class OPENMM_EXPORT_JUMP LearnedForceProxy : public OpenMM::SerializationProxy {
+public:
+    LearnedForceProxy();
+    void serialize(const void* object, OpenMM::SerializationNode& node) const;
+    void* deserialize(const OpenMM::SerializationNode& node) const;
+};
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_LEARNEDFORCEPROXY_H_

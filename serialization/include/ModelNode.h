@@ -1,0 +1,22 @@
+#ifndef OPENMMJUMP_MODELNODE_H_
+#define OPENMMJUMP_MODELNODE_H_
+
+#include "Base64.h"
+#include "JumpModel.h"
+#include "openmm/serialization/SerializationNode.h"
+
+namespace JumpPlugin {
+
+/** Write a whole model file into a node, so that what was saved runs anywhere. */
+inline void writeModel(const JumpModel& model, OpenMM::SerializationNode& node) {
+    node.setStringProperty("name", model.getName()).setStringProperty("data", encodeBase64(model.getBytes()));
+}
+
+/** Read what writeModel() wrote. */
+inline JumpModel readModel(const OpenMM::SerializationNode& node) {
+    return JumpModel::fromBytes(decodeBase64(node.getStringProperty("data")), node.getStringProperty("name"));
+}
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_MODELNODE_H_
