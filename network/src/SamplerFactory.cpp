@@ -5,6 +5,7 @@
 #include "openmmjump/network/InterpolantSampler.h"
 #include "openmmjump/network/MixtureSampler.h"
 #include "openmmjump/network/PvbConfigReader.h"
+#include "openmmjump/network/UniSimConfigReader.h"
 #include "openmmjump/network/UniSimLoader.h"
 
 namespace JumpPlugin {
@@ -32,10 +33,9 @@ std::unique_ptr<Sampler> makeBridge(const ModelFile& file, const std::vector<dou
 
 std::unique_ptr<Sampler> makeInterpolant(const ModelFile& file, const std::vector<double>& timeGrid,
                                          const torch::TensorOptions& options) {
-    const auto network = loadUniSim(file, options);
-    if (!network->getConfig().vectorHeads)
+    if (!readUniSimConfig(file.getMetadata(), file.getFile().getName()).vectorHeads)
         throw FileError(file.getFile().getName(), "it has no heads for velocity and denoiser, so it cannot make jumps");
-    return std::make_unique<InterpolantSampler>(network, timeGrid);
+    return std::make_unique<InterpolantSampler>(loadUniSim(file, options), timeGrid);
 }
 
 } // namespace
