@@ -28,6 +28,9 @@ class PairSet:
         weight: share of this set among all.
         loss_weight: how much each pair counts in the loss.
         anchor: atoms x1 is superposed on x0 with, or None.
+        head: energy head that the frames train, or None (UniSim).
+        denoising: whether the frames are a denoising set (UniSim).
+        cost: atoms that one pair takes of a batch; None for those of the molecule.
         translated: whether x1 keeps its place relative to x0, whose centroid is the origin; or else both are centred.
     """
 
@@ -39,6 +42,9 @@ class PairSet:
     anchor: np.ndarray | None
     loss_weight: float = 1.0
     translated: bool = False
+    head: int | None = None
+    denoising: bool = False
+    cost: int | None = None
 
     def pick(self, u: np.ndarray) -> np.ndarray:
         """First frames (n) of the pairs at quantiles u (n) in [0, 1)."""
@@ -110,7 +116,8 @@ def make_pairs(
         cumulative /= cumulative[-1]
     anchor = _anchor(system, data)
     moved = translated and anchor is None and lag > 0
-    return PairSet(system, index, lag, cumulative, data.weight, anchor, data.loss_weight, moved)
+    head = {"head": data.energy_head, "denoising": data.denoising}
+    return PairSet(system, index, lag, cumulative, data.weight, anchor, data.loss_weight, moved, **head)
 
 
 def _anchor(system: System, data: Data) -> np.ndarray | None:
@@ -204,7 +211,7 @@ class Items:
 def draw(sets: Sequence[PairSet], batch: Batch, rng: np.random.Generator) -> Items:
     """Draw a batch of pairs, with replacement."""
     chances = np.array([s.weight for s in sets])
-    sizes = np.array([s.system.molecule.size for s in sets])
+    sizes = np.array([s.system.molecule.size if s.cost is None else s.cost for s in sets])
     limit = batch.maximum_atoms
     if limit is not None:
         chances = np.where(sizes <= limit, chances, 0)
