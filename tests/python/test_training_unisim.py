@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 
+import contract_cases as cases
+import mdtraj
 import numpy as np
 import openmm
 import pytest
@@ -16,7 +17,7 @@ from openmmjump.modelfile import ModelFile
 from openmmjump.network import Atoms, UniSim
 from openmmjump.training.checkpoint import Checkpoints
 from openmmjump.training.config import Subgraphs, UniSimLoss, UniSimStage, load
-from openmmjump.training.labels import label_frames
+from openmmjump.training.labels import label_frames, write_conformers
 from openmmjump.training.schema import ConfigError
 from openmmjump.training.trainer import Trainer
 from openmmjump.training.unisim_batches import (
@@ -24,6 +25,8 @@ from openmmjump.training.unisim_batches import (
     FieldExample,
     GuidanceExample,
     choose_center,
+    draw_items,
+    draw_stage_times,
     near_pairs,
     relative_energies,
     subgraph,
@@ -216,7 +219,7 @@ def make_raw(labels, *kinds: str) -> dict:
         "temperature_K": 300,
         "data": [
             {**entry, "name": "md", "energy_head": 1},
-            {**entry, "name": "noise", "energy_head": 2, "denoising": True},
+            {**entry, "trajectories": [str(labels)], "name": "noise", "energy_head": 2, "denoising": True},
         ],
         "network": network,
         "sampler": {"steps": 5},
@@ -297,12 +300,17 @@ def test_the_exported_model_jumps(trained, labels):
     system = app.ForceField("amber14-all.xml").createSystem(pdb.topology, constraints=None)
     graph = MolecularGraph.fromTopology(pdb.topology, model)
     integrator = JumpIntegrator(model, graph, 300 * unit.kelvin, 1 / unit.picosecond, 0.5 * unit.femtoseconds)
-    simulation = app.Simulation(pdb.topology, system, integrator, openmm.Platform.getPlatform("Reference"))
+    integrator.setRelaxationSteps(0)
+    simulation = app.Simulation(
+        pdb.topology, system, cases.open_gate(integrator), openmm.Platform.getPlatform("Reference")
+    )
     simulation.context.setPositions(pdb.positions)
     simulation.step(1)
     x = simulation.context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
-    assert np.isfinite(x).all()
-    assert integrator.getStatistics().getNumJumps() == 1
+    assert (
+        np.isfinite(x).all() and np.abs(x - pdb.getPositions(asNumpy=True).value_in_unit(unit.nanometer)).max() > 0.01
+    )
+    assert (integrator.getStatistics().steps, integrator.getStatistics().accepted) == (1, 1)
 
 
 def test_training_goes_on_from_a_file_without_a_kernel(labels, trained, tmp_path):
@@ -337,6 +345,36 @@ def test_pairs_keep_their_translation(labels, tmp_path):
     trainer.report.close()
 
 
+def test_runs_on_subgraphs_with_jumps_in_a_closed_loop(labels, tmp_path):
+    raw = make_raw(labels, "energy", "field", "guidance")
+    small = {"above_atoms": 10, "environment_A": 4, "gradient_A": 2.5}
+    for stage in raw["stages"]:
+        stage |= {"iterations": 2, "batch": {"atoms": 60}, "subgraphs": small}
+    raw["validation"] |= {"jumps_every": 2, "jumps": 2, "replicas": 2}
+    trainer, _ = run(tmp_path / "a", raw)
+    assert trainer.skipped == 0
+    example = trainer.collator.example(*_batch(trainer))
+    assert (example.mask == 0).any() and (example.mask > 0).any()
+    assert 0 < trainer.sets[0].cost < 22
+    lines = [json.loads(line) for line in (tmp_path / "a" / "out" / "metrics.jsonl").read_text().splitlines()]
+    assert sum(line["kind"] == "jumps" for line in lines) == 2  # none in stage energy
+
+
+def _batch(trainer):
+    """Pairs, times and a source of noise for one batch of the last stage."""
+    stage, rng = trainer.config.stages[-1], np.random.default_rng(0)
+    items = draw_items(stage, trainer.sets, rng)
+    return items, draw_stage_times(stage, len(items.sets), rng), rng
+
+
+def test_conformers_for_denoising(tmp_path):
+    pytest.importorskip("rdkit")
+    conformers = mdtraj.load(str(write_conformers("CC(=O)NC", tmp_path / "conformers.pdb", 3)))
+    assert (conformers.n_frames, conformers.n_atoms) == (3, 12)
+    with pytest.raises(ValueError, match="is not a valid SMILES"):
+        write_conformers("C(", tmp_path / "no.pdb", 1)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -358,7 +396,6 @@ def test_pairs_keep_their_translation(labels, tmp_path):
 )
 def test_each_fault_is_one_sentence(labels, tmp_path, change, sentence):
     raw = make_raw(labels, "energy", "field")
-    raw = copy.deepcopy(raw)
     change(raw)
     with pytest.raises(ConfigError) as error:
         load(write_config(tmp_path, raw))
