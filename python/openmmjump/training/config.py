@@ -45,8 +45,9 @@ def grid_powers(name: str) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Network:
-    """Sizes of the network; the defaults are the published ones (9,965,317 parameters)."""
+    """Sizes of PVB's network; the defaults are the published ones (9,965,317 parameters)."""
 
+    family: Literal["pvb"] = setting("pvb", "pvb; or unisim, which has the settings below this table", tag=True)
     hidden_dim: int = setting(256, "channels of an atom, H", minimum=2)
     ffn_dim: int = setting(512, "hidden width of the two heads, F", minimum=1)
     rbf_dim: int = setting(32, "radial basis functions, R", minimum=2)
@@ -78,10 +79,50 @@ class Network:
 
 
 @dataclass(frozen=True)
+class UniSimNetwork:
+    """Sizes of UniSim's network; the defaults are the published ones (arXiv 2506.03157)."""
+
+    family: Literal["unisim"] = setting("unisim", "unisim", tag=True)
+    hidden_dim: int = setting(256, "channels of an atom, H", minimum=2)
+    ffn_dim: int = setting(512, "hidden width of the heads, F", minimum=1)
+    rbf_dim: int = setting(64, "radial basis functions, R", minimum=2)
+    expansion_dim: int = setting(32, "embeddings that are mixed for each element", minimum=1)
+    heads: int = setting(8, "attention heads; must divide hidden_dim", minimum=1)
+    layers: int = setting(4, "attention layers", minimum=1, maximum=1024)
+    inter_neighbors: int = setting(16, "atoms of the first body that each atom of a ligand is joined to", minimum=1)
+    energy_heads: int = setting(4, "energy heads of stage energy", minimum=0, maximum=1024)
+    vector_heads: bool = setting(True, "whether there are the heads of velocity and denoiser (stage field)")
+    guidance_kernel: bool = setting(False, "whether there is a guidance kernel (stage guidance)")
+    cutoff: float = setting(5.0, "distance of neighbours in A", minimum=0.01, maximum=1e6)
+    hydrogen_cutoff: float = setting(3.5, "longest edge with a hydrogen at an end, in A", above=0)
+    noise_scale: float = setting(
+        0.2, "s_eu: the diffusion coefficient is s_eu sqrt(k_B T) in A with k_B T in kJ/mol", above=0
+    )
+    vel_scale: float = setting(
+        0.5, "the velocity head gives this times the velocity (published: 0.5 at 100 ps, 1 to 1.5 at 10 ps)", above=0
+    )
+    gamma_clip: float = setting(0.1, "smallest sqrt(t (1 - t)) that the denoiser is divided by", above=0, maximum=0.5)
+    guidance_strength: float = setting(0.05, "strength of the guidance kernel in a jump", minimum=0)
+    guidance_scale: float = setting(
+        0.5, "what the kernel's interior target is multiplied by, and its force divided by in a jump", above=0
+    )
+    precision: Literal["single", "double"] = setting("single", "of the weights and all arithmetic while training")
+
+    def check(self) -> Iterable[Fault]:
+        if self.hidden_dim % self.heads:
+            yield "heads", f"is {self.heads}, which does not divide hidden_dim ({self.hidden_dim})."
+
+
+@dataclass(frozen=True)
 class Sampler:
     """How the finished model jumps; written to the model file, no influence on training losses."""
 
-    steps: int = setting(10, "sampler steps of one jump, where time_grid is a formula", minimum=1, free=True)
+    steps: int | None = setting(
+        None,
+        "sampler steps of one jump, where time_grid is a formula; by default 10, for UniSim 15, as published",
+        minimum=1,
+        free=True,
+    )
     time_grid: str | list[float] = setting(
         "uniform",
         "times of the steps: a formula (uniform, as published; dense_end; dense_ends; power(p, q), which is "
@@ -109,7 +150,8 @@ class Sampler:
         if not isinstance(self.time_grid, str):
             return list(self.time_grid)
         p, q = grid_powers(self.time_grid)
-        grid = [(1 - (1 - k / self.steps) ** p) ** q for k in range(self.steps + 1)]
+        steps = self.steps or 10
+        grid = [(1 - (1 - k / steps) ** p) ** q for k in range(steps + 1)]
         return [0.0, *grid[1:-1], 1.0]
 
 
@@ -150,11 +192,13 @@ class Stratify:
 
 @dataclass(frozen=True)
 class Data:
-    """One system and its trajectories (MDTraj formats, or NumPy arrays in nm)."""
+    """One system and its trajectories (MDTraj formats, NumPy arrays in nm, or labelled frames)."""
 
     topology: str = setting(help="topology of the trajectories, any file MDTraj reads; * for many structure files")
     trajectories: list[str] = setting(
-        factory=list, help="files or globs; without any, the conformations of the topology file (pretraining)"
+        factory=list,
+        help="files or globs; without any, the conformations of the topology file (pretraining). Files .npz hold "
+        "labelled frames: `positions` in nm, `forces` in kJ/mol/nm and, where they are known, `energies` in kJ/mol",
     )
     name: str = setting("", "what to call it, for `stages.*.data`; by default the stem of the topology")
     frame_interval_ps: float | None = setting(None, "time between two frames", above=0)
@@ -168,22 +212,44 @@ class Data:
     )
     joined: bool = setting(False, "the files, sorted by name, follow each other in time without a gap")
     selection: str | None = setting(
-        None, "MDTraj selection of the model's atoms; by default all but hydrogens, water and monatomic ions"
+        None,
+        "MDTraj selection of the model's atoms; by default all but hydrogens, water and monatomic ions, for UniSim all "
+        "but water and monatomic ions",
     )
     ligand: str | None = setting(
         None, "MDTraj selection of the ligand (edge mask 1), or none; by default residues called LIG, MOL, UNK or UNL"
     )
-    superpose: bool | str = setting(
-        True, "superpose x_{t+tau} on x_t: on all atoms, on an MDTraj selection, or false; proper rotations only"
+    superpose: bool | str | None = setting(
+        None,
+        "superpose x_{t+tau} on x_t: on all atoms, on an MDTraj selection, or false; proper rotations only; by default "
+        "true, for UniSim false, as published",
     )
     stratify: Stratify | None = setting(None, "draw starting frames by a collective variable")
     first_frame: int = setting(0, "frames to skip at the start of every trajectory", minimum=0)
+    energy_head: int | None = setting(
+        None,
+        "UniSim, stage energy: the energy head that this entry trains (published: 0 small molecules in vacuum, 1 AMBER "
+        "in solvent, 2 denoising, 3 proteins by density functional theory)",
+        minimum=0,
+    )
+    denoising: bool = setting(
+        False, "UniSim, stage energy: the positions with noise are the input, and what undoes it the force"
+    )
 
     def check(self) -> Iterable[Fault]:
-        if self.trajectories and self.frame_interval_ps is None:
+        if self.trajectories and not self.labelled and self.frame_interval_ps is None:
             yield "frame_interval_ps", "is missing: it is needed to find pairs at the lag time."
         if "*" in self.topology and self.trajectories:
             yield "trajectories", "can't be combined with a glob of topologies, whose own conformations are used."
+        if any(name.endswith(".npz") for name in self.trajectories) and not self.labelled:
+            yield "trajectories", "mixes labelled frames (.npz) with other files: make two entries of them."
+        if self.denoising and self.energy_head is None:
+            yield "energy_head", "is missing: a denoising set must name the energy head it trains."
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the trajectories are labelled frames: positions with forces."""
+        return bool(self.trajectories) and all(name.endswith(".npz") for name in self.trajectories)
 
 
 @dataclass(frozen=True)
@@ -250,7 +316,10 @@ class Times:
 class Stage:
     """One stage of training; the next one starts from its averaged weights with a fresh optimizer."""
 
-    kind: Literal["pretrain", "trajectory"] = setting(help="pretrain: pairs (x, x); trajectory: (x_t, x_{t+tau})")
+    kind: Literal["pretrain", "trajectory"] = setting(
+        help="pretrain: pairs (x, x); trajectory: (x_t, x_{t+tau}); UniSim's kinds have a table of their own",
+        tag=True,
+    )
     iterations: int = setting(help="optimizer steps", minimum=1)
     data: list[str] | None = setting(None, "names of the data to use; by default all")
     batch: Batch = setting(factory=Batch, help="size of a batch")
@@ -266,6 +335,83 @@ class Stage:
     loss: Loss = setting(factory=Loss, help="weights of the parts of the loss")
     times: Times = setting(factory=Times, help="bridge times")
     augmentation_noise_A: float = setting(0.2, "standard deviation of the noise added to x_t, in A", minimum=0)
+
+    @property
+    def needs_lag(self) -> bool:
+        """Whether the stage learns from pairs a lag time apart."""
+        return self.kind == "trajectory"
+
+
+@dataclass(frozen=True)
+class UniSimLoss:
+    """Weights of the parts of UniSim's losses; each stage has its own parts."""
+
+    velocity: float = setting(5.0, "field: error of the velocity head", minimum=0)
+    denoiser: float = setting(1.0, "field: error of the denoiser", minimum=0)
+    ligand: float = setting(5.0, "field: error of the velocity head on the atoms of ligands", minimum=0)
+    distances: float = setting(0.25, "field: error of the expected distances below `distance_cutoff_A`", minimum=0)
+    distance_cutoff_A: float = setting(6.0, "field: longest distance that counts", above=0)
+    boundary: float = setting(1.0, "guidance: errors of B0 and B1, the forces at both ends", minimum=0)
+    interior: float = setting(1.0, "guidance: error of the intermediate force", minimum=0)
+
+
+@dataclass(frozen=True)
+class Subgraphs:
+    """Of large molecules, an environment is the network's input, and the losses are those of its middle."""
+
+    above_atoms: int = setting(1000, "molecules of more atoms are cut", minimum=1)
+    environment_A: float = setting(20.0, "distance from the centre atom of the atoms that are the input", above=0)
+    gradient_A: float = setting(8.0, "distance from the centre atom of the atoms whose errors count", above=0)
+
+    def check(self) -> Iterable[Fault]:
+        if self.gradient_A > self.environment_A:
+            yield "gradient_A", "must not be above environment_A."
+
+
+@dataclass(frozen=True)
+class UniSimStage:
+    """One stage of UniSim's training; defaults are the published values."""
+
+    kind: Literal["energy", "field", "guidance"] = setting(
+        help="energy: energy heads on labelled frames and denoising; field: velocity and denoiser on pairs "
+        "(x_t, x_{t+tau}); guidance: guidance kernel on such pairs with forces and energies, the rest frozen",
+        tag=True,
+    )
+    iterations: int = setting(help="optimizer steps", minimum=1)
+    data: list[str] | None = setting(None, "names of the data to use; by default all")
+    batch: Batch = setting(
+        factory=Batch,
+        help="size of a batch; published: 5000 atoms, guidance 2000. Of a subgraph, atoms whose errors count are one "
+        "atom each, the others half",
+    )
+    learning_rate: float = setting(5e-4, "peak learning rate of Adam (eps 1e-8, no weight decay)", above=0)
+    schedule: Schedule = setting(factory=Schedule, help="how the learning rate changes")
+    clip_norm: float = setting(1.0, "largest norm of the gradient; 0 for no limit", minimum=0)
+    ema_decay: float = setting(
+        0.999, "decay of the averaged weights, the ones that are validated and exported (ours)", minimum=0, below=1
+    )
+    loss: UniSimLoss = setting(factory=UniSimLoss, help="weights of the parts of the loss")
+    times: Times = setting(factory=Times, help="field and guidance: times of the interpolant; energy: 0 or 1 at random")
+    subgraphs: Subgraphs = setting(factory=Subgraphs, help="how large molecules are cut")
+    denoising_noise_A: float = setting(0.04, "energy: standard deviation of the noise of denoising sets, in A", above=0)
+
+    @property
+    def needs_lag(self) -> bool:
+        """Whether the stage learns from pairs a lag time apart."""
+        return self.kind != "energy"
+
+    @property
+    def full_batch(self) -> Batch:
+        """The size of a batch with the published one where none is given."""
+        if self.batch.atoms is None and self.batch.molecules is None:
+            return Batch(atoms=2000 if self.kind == "guidance" else 5000)
+        return self.batch
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Parts of the network that the stage trains; all others keep their weights."""
+        parts = {"energy": ("encoder", "energy_heads"), "field": ("encoder", "velocity", "denoiser")}
+        return parts.get(self.kind, ("guidance",))
 
 
 @dataclass(frozen=True)
@@ -288,14 +434,16 @@ class Config:
     """A whole training run."""
 
     data: list[Data] = setting(help="the systems and trajectories to learn from")
-    stages: list[Stage] = setting(help="stages of training, one after the other")
+    stages: list[Stage | UniSimStage] = setting(help="stages of training, one after the other")
     output: str = setting("training", "folder for checkpoints, logs and the model file", free=True)
     name: str = setting("model", "name of the model and of its file", free=True)
-    lag_time_ps: float | None = setting(None, "lag time of one jump; needed for a trajectory stage", above=0)
+    lag_time_ps: float | None = setting(
+        None, "lag time of one jump; needed for stages trajectory, field and guidance", above=0
+    )
     temperature_K: float | None = setting(None, "temperature of the training data", above=0)
     force_field: str = setting("", "force field of the training data, for the model file", free=True)
     description: str = setting("", "free text for the model file", free=True)
-    network: Network = setting(factory=Network, help="sizes of the network")
+    network: Network | UniSimNetwork = setting(factory=Network, help="family and sizes of the network")
     sampler: Sampler = setting(factory=Sampler, help="how the model jumps", free=True)
     start_from: str | None = setting(None, "a model file whose weights to start from")
     validation: Validation = setting(factory=Validation, help="what is measured")
@@ -320,19 +468,63 @@ class Config:
             yield "data", f"holds two entries called {name!r}: give them different names."
         for k, stage in enumerate(self.stages):
             yield from self._check_stage(k, stage, known)
+        if self.family == "unisim":
+            yield from self._check_unisim()
 
-    def _check_stage(self, k: int, stage: Stage, known: Sequence[str]) -> Iterable[Fault]:
+    @property
+    def family(self) -> str:
+        """The family of the network: pvb or unisim."""
+        return self.network.family
+
+    def _check_unisim(self) -> Iterable[Fault]:
+        if self.sampler.step_noise != "euler" or self.sampler.order != 1:
+            yield "sampler", "must have step_noise euler and order 1: the interpolant of UniSim knows no other."
+        kinds = {stage.kind for stage in self.stages}
+        if "energy" in kinds and not self.network.energy_heads:
+            yield "network.energy_heads", "is 0, but a stage trains energy heads."
+        if kinds & {"field", "guidance"}:
+            if not self.network.vector_heads:
+                yield "network.vector_heads", "is false, but a stage needs the heads of velocity and denoiser."
+            if self.temperature_K is None:
+                yield "temperature_K", "is missing: the noise of the interpolant depends on it."
+        if "guidance" in kinds and not self.network.guidance_kernel:
+            yield "network.guidance_kernel", "is false, but a stage trains the guidance kernel."
+        if self.network.guidance_kernel and "guidance" not in kinds and self.start_from is None:
+            yield "network.guidance_kernel", "is true, but no stage trains the guidance kernel."
+
+    def _check_stage(self, k: int, stage: Stage | UniSimStage, known: Sequence[str]) -> Iterable[Fault]:
+        family = "unisim" if isinstance(stage, UniSimStage) else "pvb"
+        if family != self.family:
+            yield f"stages.{k}.kind", f"is {stage.kind}, a stage of {family}, but the network is of {self.family}."
+            return
         for name in stage.data or []:
             if name not in known:
                 yield f"stages.{k}.data", f"names {name!r}, but the data are called {', '.join(known)}."
         if stage.data == []:
             yield f"stages.{k}.data", "must name at least one entry of data."
-        if stage.kind == "trajectory":
-            if self.lag_time_ps is None:
-                yield "lag_time_ps", "is missing: a trajectory stage needs the lag time of one jump."
-            for name, data in zip(known, self.data, strict=True):
-                if name in (stage.data or known) and not data.trajectories:
-                    yield f"stages.{k}.data", f"holds {name!r}, which has no trajectories."
+        if stage.needs_lag and self.lag_time_ps is None:
+            yield "lag_time_ps", f"is missing: a {stage.kind} stage needs the lag time of one jump."
+        for name, data in zip(known, self.data, strict=True):
+            if name in (stage.data or known) and (fault := self._misfit(stage, data)):
+                yield f"stages.{k}.data", f"holds {name!r}, {fault}."
+
+    def _misfit(self, stage: Stage | UniSimStage, data: Data) -> str | None:
+        """Why a stage can't learn from an entry of the data, as a relative clause."""
+        if stage.needs_lag:
+            if not data.trajectories:
+                return "which has no trajectories"
+            if data.frame_interval_ps is None:
+                return "which has no frame_interval_ps, needed to find pairs at the lag time"
+            if stage.kind == "guidance" and not data.labelled:
+                return "whose trajectories are no labelled frames (.npz)"
+        if stage.kind == "energy":
+            if data.energy_head is None:
+                return "which names no energy_head"
+            if data.energy_head >= self.network.energy_heads:
+                return f"whose energy_head is {data.energy_head}, but the network has {self.network.energy_heads}"
+            if not data.labelled and not data.denoising:
+                return "which has no labelled frames (.npz) and is no denoising set"
+        return None
 
     def data_names(self) -> list[str]:
         """What each entry of data is called."""
@@ -407,7 +599,15 @@ def resolve(config: Config, folder: Path) -> Config:
         for d in config.data
     ]
     start = full(config.start_from) if config.start_from else None
-    return dataclasses.replace(config, data=data, start_from=start)
+    return with_defaults(dataclasses.replace(config, data=data, start_from=start))
+
+
+def with_defaults(config: Config) -> Config:
+    """The same configuration with the defaults filled in that depend on the family of the network."""
+    pvb = config.family == "pvb"
+    data = [dataclasses.replace(d, superpose=pvb) if d.superpose is None else d for d in config.data]
+    steps = config.sampler.steps or (10 if pvb else 15)
+    return dataclasses.replace(config, data=data, sampler=dataclasses.replace(config.sampler, steps=steps))
 
 
 def as_dict(config: Config) -> dict[str, Any]:
@@ -422,12 +622,26 @@ def from_dict(raw: dict[str, Any]) -> Config:
 
 def reference() -> str:
     """Every setting with its default and what it means, as Markdown tables; docs/training.md holds a copy."""
-    parts = [Config, Data, Stratify, Network, Sampler, Stage, Batch, Schedule, Loss, Times, Validation]
+    parts = [
+        Config, Data, Stratify, Network, UniSimNetwork, Sampler, Stage, UniSimStage, Batch, Schedule, Loss, UniSimLoss,
+        Subgraphs, Times, Validation,
+    ]  # fmt: skip
     return "\n".join(_table(part) for part in parts)
 
 
+TITLES = {
+    "Config": "The file",
+    "Data": "data (a list)",
+    "Stage": "stages (a list)",
+    "UniSimNetwork": "network with family: unisim",
+    "UniSimStage": "stages of kind energy, field and guidance (UniSim)",
+    "UniSimLoss": "stages.*.loss (UniSim)",
+    "Subgraphs": "stages.*.subgraphs (UniSim)",
+}
+
+
 def _table(part: type) -> str:
-    title = {"Config": "The file", "Data": "data (a list)", "Stage": "stages (a list)"}.get(part.__name__)
+    title = TITLES.get(part.__name__)
     rows = [f"### {title or _path(part.__name__)}", "", "| key | default | meaning |", "|---|---|---|"]
     for field in dataclasses.fields(part):
         rows.append(f"| `{field.name}` | {_default(field)} | {field.metadata['help']} |")

@@ -16,10 +16,13 @@ from openmmjump.modelfile import ModelFile
 
 from .checkpoint import Checkpoints, read
 from .config import Config, as_dict, from_dict
-from .frames import System, describe
+from .frames import System, describe, prepare_all
 from .molecule import Molecule
 from .objective import network_config
 from .schema import ConfigError, differences
+from .unisim_objective import unisim_config
+
+OPTIONAL_PARTS = {"velocity", "denoiser", "energy_heads", "guidance"}  # of UniSim; a model file may lack them
 
 
 def vocabulary(molecules: Sequence[Molecule]) -> list[tuple[int, int]]:
@@ -42,12 +45,9 @@ class Run:
 def model_file(weights: Mapping[str, torch.Tensor], run: Run) -> ModelFile:
     """The model file of a run's weights. Raises ModelFileError if a setting would be refused by a reader."""
     config = run.config
-    architecture = network_config(config.network, config.sampler)
     return ModelFile(
         name=config.name,
-        step_noise=architecture.pop("step_noise"),
-        order=architecture.pop("order"),
-        architecture=architecture,
+        **_family(config),
         tensors={name: tensor.detach().to("cpu", torch.float32) for name, tensor in weights.items()},
         lag_time=config.lag_time_ps,
         temperature=config.temperature_K,
@@ -55,6 +55,15 @@ def model_file(weights: Mapping[str, torch.Tensor], run: Run) -> ModelFile:
         vocabulary=vocabulary([system.molecule for system in run.systems]),
         provenance=provenance(run),
     )
+
+
+def _family(config: Config) -> dict[str, Any]:
+    """What a model file says of the family, its sampler and its architecture."""
+    if config.family == "unisim":
+        return {"family": "unisim", "sampler": "interpolant", "architecture": unisim_config(config.network)}
+    architecture = network_config(config.network, config.sampler)
+    settings = {name: architecture.pop(name) for name in ("step_noise", "order")}
+    return settings | {"architecture": architecture}
 
 
 def provenance(run: Run) -> dict[str, Any]:
@@ -147,8 +156,6 @@ def export_checkpoint(
     Raises:
         ConfigError: there is no checkpoint, it is of another configuration, or it doesn't say what a model file needs.
     """
-    from .frames import prepare
-
     try:
         state = read(output) if output.is_file() else Checkpoints(output).latest()
     except ValueError as error:
@@ -162,8 +169,7 @@ def export_checkpoint(
             raise ConfigError([f"{output} holds a checkpoint of another run: {found[0]}"])
         config = replace(settings, output=str(folder), cache=config.cache)
     cache = Path(config.cache or folder / "cache")
-    entries = enumerate(zip(config.data, config.data_names(), strict=True))
-    systems = [s for k, (data, name) in entries for s in prepare(data, name, cache, f"data.{k}", resume=True)]
+    systems = [system for entry in prepare_all(config, cache, resume=True) for system in entry]
     made = export(state["average"]["weights"], Run(config, systems, state["total"], state["seconds"], command), file)
     if made is None:
         raise ConfigError(["A model file needs lag_time_ps and temperature_K, which the configuration doesn't give."])
@@ -172,6 +178,8 @@ def export_checkpoint(
 
 def load_weights(network: torch.nn.Module, file: Path) -> None:
     """Take the weights of a model file, or the averaged ones of a checkpoint.
+
+    Whole heads of UniSim, and its guidance kernel, may be absent: they keep the weights they have.
 
     Raises:
         ConfigError: the file can't be read, or its network has other sizes.
@@ -183,9 +191,11 @@ def load_weights(network: torch.nn.Module, file: Path) -> None:
             weights = ModelFile.load(file).tensors
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError([f"start_from: {error}"]) from error
-    own = network.state_dict()
+    given = {name.split(".")[0] for name in weights}
+    optional = OPTIONAL_PARTS - given
+    own = {name: tensor for name, tensor in network.state_dict().items() if name.split(".")[0] not in optional}
     for name, tensor in own.items():
         if name not in weights or weights[name].shape != tensor.shape:
             what = "lacks" if name not in weights else "has another size of"
             raise ConfigError([f"start_from: {file.name} {what} {name}; the network must have the same sizes."])
-    network.load_state_dict({name: weights[name] for name in own})
+    network.load_state_dict({name: weights[name] for name in own}, strict=False)

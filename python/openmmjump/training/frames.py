@@ -1,8 +1,10 @@
 """Prepared frames: trajectories read once, reduced to the model's atoms, and kept on disk as plain arrays.
 
 A prepared system is a folder with ``frames.npy`` (float32 [frames, N, 3], Angstrom, every frame centred on the plain
-mean of its atoms) and ``system.json`` (molecule, where each trajectory begins, the files it came from with their
-SHA-256). All processes of a run map the same file into memory.
+mean of its atoms), ``centroids.npy`` (float64 [frames, 3], Angstrom, those means; 0 where there is a periodic box) and
+``system.json`` (molecule, where each trajectory begins, the files it came from with their SHA-256). Labelled frames
+also have ``forces.npy`` (float32 [frames, N, 3], MJ/mol/nm) and, if they are known, ``energies.npy`` (float64 [frames],
+kJ/mol). All processes of a run map the same files into memory.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +23,15 @@ from typing import Any
 import mdtraj
 import numpy as np
 
-from .config import Data
+from .config import Config, Data
 from .molecule import Molecule, molecule_of, select
 from .schema import ConfigError
 
 ANGSTROM_PER_NM = 10.0
+MJ_PER_KJ = 1e-3
 LONGEST_BOND = 3.5  # A; a longer one means a molecule that is cut by a periodic boundary
 CHUNK = 2000  # frames read at a time
+LABELS = ("positions", "forces", "energies")
 
 
 @dataclass
@@ -42,6 +47,9 @@ class System:
         files: name, size and SHA-256 of every file it came from.
         fingerprint: SHA-256 of molecule, boundaries and frames.
         anchor: atoms of the molecule that a selection given as `superpose` names, or None.
+        centroids: float64 (frames, 3), A, what was subtracted to centre each frame; 0 where there is a periodic box.
+        forces: float32 (frames, N, 3), MJ/mol/nm, or None.
+        energies: float64 (frames), kJ/mol, or None.
     """
 
     name: str
@@ -52,9 +60,21 @@ class System:
     files: list[dict[str, Any]]
     fingerprint: str
     anchor: list[int] | None = None
+    centroids: np.ndarray | None = None
+    forces: np.ndarray | None = None
+    energies: np.ndarray | None = None
 
 
-def prepare(data: Data, name: str, cache: Path, path: str, resume: bool = False) -> list[System]:
+def prepare_all(config: Config, cache: Path, resume: bool = False) -> list[list[System]]:
+    """The prepared systems of every entry of a configuration; see :func:`prepare`."""
+    entries = enumerate(zip(config.data, config.data_names(), strict=True))
+    hydrogens = config.family == "unisim"
+    return [prepare(data, name, cache, f"data.{k}", resume, hydrogens) for k, (data, name) in entries]
+
+
+def prepare(
+    data: Data, name: str, cache: Path, path: str, resume: bool = False, hydrogens: bool = False
+) -> list[System]:
     """Read one entry of the configuration, from the cache if it was made from the same files in the same way.
 
     Args:
@@ -64,6 +84,7 @@ def prepare(data: Data, name: str, cache: Path, path: str, resume: bool = False)
         path: of the entry in the configuration, for messages.
         resume: take the cache as it is even if source files have changed or new ones have appeared since: the data of
             a run are fixed when it starts.
+        hydrogens: whether hydrogens are atoms of the model where there is no selection.
 
     Returns:
         One system; one for each topology if the entry names several.
@@ -74,16 +95,18 @@ def prepare(data: Data, name: str, cache: Path, path: str, resume: bool = False)
     topologies = expand([data.topology], f"{path}.topology")
     single = len(topologies) == 1
     return [
-        _prepare_one(data, file, name if single else f"{name}-{k:05d}", cache, path, resume)
+        _prepare_one(data, file, name if single else f"{name}-{k:05d}", cache, path, resume, hydrogens)
         for k, file in enumerate(topologies)
     ]
 
 
-def _prepare_one(data: Data, topology: Path, name: str, cache: Path, path: str, resume: bool) -> System:
+def _prepare_one(
+    data: Data, topology: Path, name: str, cache: Path, path: str, resume: bool, hydrogens: bool
+) -> System:
     folder = cache / re.sub(r"[^A-Za-z0-9_.-]", "_", name)
     files = [topology, *expand(data.trajectories, f"{path}.trajectories")]
     names = ("selection", "ligand", "joined", "first_frame", "frame_interval_ps", "superpose")
-    settings = {k: getattr(data, k) for k in names}
+    settings = {k: getattr(data, k) for k in names} | ({"hydrogens": True} if hydrogens else {})
     sources = [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in files]
     try:
         system = _open(folder, name, settings, None if resume else sources)
@@ -108,9 +131,15 @@ def _open(folder: Path, name: str, settings: dict, sources: list | None) -> Syst
     if len(frames) != starts[-1]:
         return None
     molecule = Molecule.from_dict(raw["molecule"])
+    extra = [_optional(folder / f"{name}.npy") for name in ("centroids", "forces", "energies")]
     return System(
-        name, molecule, frames, starts, raw["interval"], raw["files"], raw["fingerprint"], raw["anchor"]
+        name, molecule, frames, starts, raw["interval"], raw["files"], raw["fingerprint"], raw["anchor"], *extra
     )  # fmt: skip
+
+
+def _optional(file: Path) -> np.ndarray | None:
+    """An array mapped into memory, or None if there is no such file."""
+    return np.load(file, mmap_mode="r") if file.exists() else None
 
 
 def expand(patterns: list[str], path: str) -> list[Path]:
@@ -134,13 +163,16 @@ def expand(patterns: list[str], path: str) -> list[Path]:
 
 def _read(data: Data, files: list[Path], folder: Path, path: str, settings: dict, sources: list) -> None:
     """Read the source files of a system and write its folder; ``system.json`` comes last and makes it whole."""
-    (folder / "system.json").unlink(missing_ok=True)
+    for old in ("system.json", "centroids.npy", "forces.npy", "energies.npy"):
+        (folder / old).unlink(missing_ok=True)
     full = load_topology(files[0])
-    atoms = select(full.topology, data.selection, f"{path}.selection")
+    atoms = select(full.topology, data.selection, f"{path}.selection", settings.get("hydrogens", False))
     molecule = molecule_of(full.topology, atoms, data.ligand, path)
     writer = FrameWriter(folder / "frames.npy", molecule, path)
     if len(files) == 1:
         writer.trajectory([full.xyz[:, atoms]], files[0].name)
+    elif data.labelled:
+        _read_labelled(files[1:], full.topology.n_atoms, atoms, data, writer)
     elif all(f.suffix == ".npy" for f in files[1:]):
         _read_arrays(files[1:], full.topology, atoms, data, writer)
     else:
@@ -155,7 +187,8 @@ def _read(data: Data, files: list[Path], folder: Path, path: str, settings: dict
         "settings": settings,
         "sources": sources,
     }
-    content = json.dumps([description["molecule"], starts, description["interval"]]) + sha256(folder / "frames.npy")
+    content = json.dumps([description["molecule"], starts, description["interval"]])
+    content += "".join(sha256(folder / f"{name}.npy") for name in ("frames", *writer.labels))
     description["fingerprint"] = hashlib.sha256(content.encode()).hexdigest()
     fresh = folder / ".system.json"
     fresh.write_text(json.dumps(description))
@@ -164,7 +197,7 @@ def _read(data: Data, files: list[Path], folder: Path, path: str, settings: dict
 
 def _anchor(data: Data, topology: mdtraj.Topology, atoms: np.ndarray, path: str) -> list[int] | None:
     """The atoms of the molecule that `superpose` selects, at least three."""
-    if isinstance(data.superpose, bool):
+    if not isinstance(data.superpose, str):
         return None
     chosen = set(select(topology, data.superpose, f"{path}.superpose").tolist())
     anchor = [k for k, atom in enumerate(atoms) if int(atom) in chosen]
@@ -190,18 +223,19 @@ def _read_trajectories(
 ) -> None:
     """Files in MDTraj's formats, each a trajectory of its own unless they are joined."""
     if data.joined:
-        chunks = (chunk for file in files for chunk in _chunks(file, topology, atoms))
+        chunks = (chunk for file in files for chunk in _chunks(file, topology, atoms, writer))
         writer.trajectory(chunks, files[0].name, data.first_frame)
         return
     for file in files:
-        writer.trajectory(_chunks(file, topology, atoms), file.name, data.first_frame)
+        writer.trajectory(_chunks(file, topology, atoms, writer), file.name, data.first_frame)
 
 
-def _chunks(file: Path, topology: mdtraj.Topology, atoms: np.ndarray) -> Iterator[np.ndarray]:
+def _chunks(file: Path, topology: mdtraj.Topology, atoms: np.ndarray, writer: FrameWriter) -> Iterator[np.ndarray]:
     """Pieces (frames, N, 3) in nm of a trajectory file, molecules whole."""
     bonds = np.array([[a.index, b.index] for a, b in topology.bonds], np.int32).reshape(-1, 2)
     try:
         for piece in mdtraj.iterload(str(file), chunk=CHUNK, top=topology):
+            writer.periodic |= piece.unitcell_vectors is not None
             if piece.unitcell_vectors is not None and len(bonds):
                 piece.make_molecules_whole(inplace=True, sorted_bonds=bonds)
             yield piece.xyz[:, atoms]
@@ -231,6 +265,43 @@ def _read_arrays(
             writer.trajectory(pieces(group, replica), f"{file.name} (replica {replica})", data.first_frame)
 
 
+def _read_labelled(files: list[Path], natoms: int, atoms: np.ndarray, data: Data, writer: FrameWriter) -> None:
+    """Labelled frames, each file a trajectory of its own unless they are joined."""
+    frames = [_labelled(file, natoms) for file in files]
+    if len({"energies" in arrays for arrays in frames}) > 1:
+        raise ConfigError([f"{files[0].parent}: some of the labelled frames have energies and others have none."])
+    if data.joined:
+        writer.trajectory((arrays["positions"][:, atoms] for arrays in frames), files[0].name, data.first_frame)
+    else:
+        for file, arrays in zip(files, frames, strict=True):
+            writer.trajectory([arrays["positions"][:, atoms]], file.name, data.first_frame)
+    skips = [data.first_frame if k == 0 or not data.joined else 0 for k in range(len(files))]
+    for name, unit in (("forces", MJ_PER_KJ), ("energies", 1.0)):
+        if name in frames[0]:
+            kept = [a[name][skip:] for a, skip in zip(frames, skips, strict=True)]
+            writer.label(name, np.concatenate(kept) * unit, atoms)
+
+
+def _labelled(file: Path, natoms: int) -> dict[str, np.ndarray]:
+    """positions and forces (frames, atoms, 3) and, if there are any, energies (frames) of a file, finite."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            arrays = {name: np.asarray(stored[name], np.float64) for name in stored.files if name in LABELS}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ConfigError([f"{file} is not a NumPy archive (.npz): {error}."]) from error
+    for name in ("positions", "forces"):
+        if name not in arrays:
+            raise ConfigError([f"{file} has no array {name!r}, which labelled frames need."])
+    shape = (len(arrays["positions"]), natoms, 3)
+    for name, array in arrays.items():
+        expected = shape[:1] if name == "energies" else shape
+        if array.shape != expected:
+            raise ConfigError([f"{file}: {name} has shape {array.shape}, but must have {expected} for the topology."])
+        if not np.isfinite(array).all():
+            raise ConfigError([f"{file}: {name} holds a number that is not finite."])
+    return arrays
+
+
 def _array(file: Path, natoms: int) -> np.ndarray:
     """Map an array of frames as [frames, replicas, atoms, 3]."""
     try:
@@ -244,12 +315,22 @@ def _array(file: Path, natoms: int) -> np.ndarray:
 
 
 class FrameWriter:
-    """Writes ``frames.npy`` piece by piece, checking and centring, and notes where trajectories begin."""
+    """Writes the arrays of a system piece by piece, checking and centring, and notes where trajectories begin."""
 
     def __init__(self, file: Path, molecule: Molecule, path: str):
         self.file, self.molecule, self.path = file, molecule, path
         self.raw = open(file.with_suffix(".raw"), "wb")
         self.starts = [0]
+        self.centroids: list[np.ndarray] = []
+        self.periodic = False
+        self.labels: list[str] = []
+
+    def label(self, name: str, values: np.ndarray, atoms: np.ndarray) -> None:
+        """Write labels (frames, all atoms, 3) or (frames) of all frames; those of atoms are reduced to the model's."""
+        if values.ndim > 1:
+            values = np.ascontiguousarray(values[:, atoms], np.float32)
+        np.save(self.file.with_name(f"{name}.npy"), values)
+        self.labels.append(name)
 
     def trajectory(self, pieces: Any, source: str, skip: int = 0) -> None:
         """Append one trajectory given as pieces (frames, N, 3) in nm, without its first frames."""
@@ -257,7 +338,9 @@ class FrameWriter:
         for piece in pieces:
             kept = np.asarray(piece, np.float64)[max(0, skip - seen) :]
             self._check(kept, seen + len(piece) - len(kept), source)
-            kept = (kept - kept.mean(1, keepdims=True)) * ANGSTROM_PER_NM
+            centroid = kept.mean(1, keepdims=True)
+            self.centroids.append(centroid[:, 0] * ANGSTROM_PER_NM)
+            kept = (kept - centroid) * ANGSTROM_PER_NM
             self.raw.write(kept.astype(np.float32).tobytes())
             count, seen = count + len(kept), seen + len(piece)
         if count:
@@ -293,6 +376,7 @@ class FrameWriter:
                 out.write(block)
         os.replace(fresh, self.file)
         os.unlink(self.raw.name)
+        np.save(self.file.with_name("centroids.npy"), np.concatenate(self.centroids) * (not self.periodic))
         return self.starts
 
 

@@ -50,10 +50,10 @@ class Molecule:
         return Molecule(**arrays, torsions=raw["torsions"])
 
 
-def select(topology: mdtraj.Topology, selection: str | None, what: str) -> np.ndarray:
+def select(topology: mdtraj.Topology, selection: str | None, what: str, hydrogens: bool = False) -> np.ndarray:
     """Indices of the atoms of an MDTraj selection; by default what a MolecularGraph moves.
 
-    That is every atom heavier than hydrogen outside water and monatomic ions.
+    That is every atom outside water and monatomic ions, hydrogens only if they are asked for.
 
     Raises:
         ConfigError: the selection is malformed or empty; ``what`` names it.
@@ -61,7 +61,7 @@ def select(topology: mdtraj.Topology, selection: str | None, what: str) -> np.nd
     if selection is None:
         left_out = {r.index for r in topology.residues if r.is_water or r.n_atoms == 1}
         atoms = (a for a in topology.atoms if a.residue.index not in left_out)
-        found = [a.index for a in atoms if a.element is not None and a.element.atomic_number > 1]
+        found = [a.index for a in atoms if a.element is not None and a.element.atomic_number > (not hydrogens)]
     else:
         try:
             found = topology.select(selection)

@@ -28,6 +28,10 @@ class PairSet:
         weight: share of this set among all.
         loss_weight: how much each pair counts in the loss.
         anchor: atoms x1 is superposed on x0 with, or None.
+        head: energy head that the frames train, or None (UniSim).
+        denoising: whether the frames are a denoising set (UniSim).
+        cost: atoms that one pair takes of a batch; None for those of the molecule.
+        translated: whether x1 keeps its place relative to x0, whose centroid is the origin; or else both are centred.
     """
 
     system: System
@@ -37,6 +41,10 @@ class PairSet:
     weight: float
     anchor: np.ndarray | None
     loss_weight: float = 1.0
+    translated: bool = False
+    head: int | None = None
+    denoising: bool = False
+    cost: int | None = None
 
     def pick(self, u: np.ndarray) -> np.ndarray:
         """First frames (n) of the pairs at quantiles u (n) in [0, 1)."""
@@ -51,6 +59,9 @@ class PairSet:
         if self.lag == 0:
             return x0, x0
         x1 = np.array(self.system.frames[first + self.lag])
+        if self.translated:
+            centroids = self.system.centroids
+            x1 += (centroids[first + self.lag] - centroids[first])[:, None].astype(x1.dtype)
         return x0, x1 if self.anchor is None else superpose(x1, x0, self.anchor)
 
 
@@ -67,7 +78,13 @@ def superpose(moved: np.ndarray, fixed: np.ndarray, anchor: np.ndarray) -> np.nd
 
 
 def make_pairs(
-    system: System, data: Data, lag_ps: float | None, validation: Validation, held_out: bool, path: str
+    system: System,
+    data: Data,
+    lag_ps: float | None,
+    validation: Validation,
+    held_out: bool,
+    path: str,
+    translated: bool = False,
 ) -> PairSet:
     """The training pairs of a system, or the held-out ones.
 
@@ -78,6 +95,7 @@ def make_pairs(
         validation: how frames are held out; no pair crosses the border.
         held_out: whether to return the held-out pairs.
         path: of the entry in the configuration, for messages.
+        translated: whether x1 keeps its place relative to x0 if it isn't superposed.
 
     Raises:
         ConfigError: the lag isn't a whole number of frames, or no trajectory is long enough.
@@ -96,14 +114,17 @@ def make_pairs(
     if data.stratify is not None and not held_out:
         cumulative = np.cumsum(stratified_weights(system, index, data.stratify, path))
         cumulative /= cumulative[-1]
-    return PairSet(system, index, lag, cumulative, data.weight, _anchor(system, data), data.loss_weight)
+    anchor = _anchor(system, data)
+    moved = translated and anchor is None and lag > 0
+    head = {"head": data.energy_head, "denoising": data.denoising}
+    return PairSet(system, index, lag, cumulative, data.weight, anchor, data.loss_weight, moved, **head)
 
 
 def _anchor(system: System, data: Data) -> np.ndarray | None:
     """The atoms x1 is superposed on x0 with."""
     if isinstance(data.superpose, str):
         return np.asarray(system.anchor)
-    return np.arange(system.molecule.size) if data.superpose else None
+    return None if data.superpose is False else np.arange(system.molecule.size)
 
 
 def frames_of_lag(lag_ps: float, interval_ps: float | None, path: str) -> int:
@@ -190,7 +211,7 @@ class Items:
 def draw(sets: Sequence[PairSet], batch: Batch, rng: np.random.Generator) -> Items:
     """Draw a batch of pairs, with replacement."""
     chances = np.array([s.weight for s in sets])
-    sizes = np.array([s.system.molecule.size for s in sets])
+    sizes = np.array([s.system.molecule.size if s.cost is None else s.cost for s in sets])
     limit = batch.maximum_atoms
     if limit is not None:
         chances = np.where(sizes <= limit, chances, 0)

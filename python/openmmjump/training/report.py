@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .config import Config, Stage
+from .config import Config
+from .families import AnyStage
 from .pairs import PairSet
 
 log = logging.getLogger("openmmjump.training")
@@ -64,7 +65,7 @@ class Report:
         else:
             print(text, flush=True)
 
-    def stage(self, number: int, stage: Stage, iteration: int, sets: Sequence[PairSet], parameters: int) -> None:
+    def stage(self, number: int, stage: AnyStage, iteration: int, sets: Sequence[PairSet], parameters: int) -> None:
         """A stage begins, or goes on."""
         pairs = sum(len(s.index) for s in sets)
         again = f", going on from iteration {iteration}" if iteration else ""

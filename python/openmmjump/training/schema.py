@@ -37,14 +37,17 @@ def setting(
     below: float | None = None,
     maximum: float | None = None,
     free: bool = False,
+    tag: bool = False,
 ) -> Any:
     """Declare a field of a configuration class.
 
     ``above``/``below`` are exclusive limits, ``minimum``/``maximum`` inclusive ones; they hold for every number of a
     list. ``free`` marks what may change when a run is resumed because it doesn't change the weights.
+    ``tag`` marks the field, a Literal, whose value says which class of a union of classes a mapping is for; where it
+    has a default, the first class of the union is meant if the mapping doesn't hold it.
     """
     limits = {"above": above, "minimum": minimum, "below": below, "maximum": maximum}
-    metadata = {"help": help, "free": free, "limits": {k: v for k, v in limits.items() if v is not None}}
+    metadata = {"help": help, "free": free, "tag": tag, "limits": {k: v for k, v in limits.items() if v is not None}}
     if factory is not dataclasses.MISSING:
         return dataclasses.field(default_factory=factory, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -131,6 +134,8 @@ def _union(hints: tuple, value: Any, path: str, faults: list[str]) -> Any:
     """The first alternative that fits; the faults of the alternative with the right shape otherwise."""
     if value is None and type(None) in hints:
         return None
+    if all(dataclasses.is_dataclass(hint) for hint in hints):
+        return _tagged(hints, value, path, faults)
     best: list[str] | None = None
     for hint in (h for h in hints if h is not type(None)):
         trial: list[str] = []
@@ -141,6 +146,19 @@ def _union(hints: tuple, value: Any, path: str, faults: list[str]) -> Any:
         best = trial if best is None or fits else best
     faults.extend(best or [])
     return None
+
+
+def _tagged(classes: tuple, value: Any, path: str, faults: list[str]) -> Any:
+    """One of several classes, chosen by the field that is marked as their tag."""
+    (name,) = (field.name for field in dataclasses.fields(classes[0]) if field.metadata.get("tag"))
+    choices = {c: cls for cls in classes for c in typing.get_args(typing.get_type_hints(cls)[name])}
+    if not isinstance(value, Mapping) or name not in value:
+        return _dataclass(classes[0], value, path, faults)
+    tag = value[name]
+    if not isinstance(tag, str) or tag not in choices:
+        faults.append(f"{_join(path, name)} must be one of {', '.join(choices)}, not {_show(tag)}.")
+        return None
+    return _dataclass(choices[tag], value, path, faults)
 
 
 def _scalar(hint: Any, value: Any, path: str, faults: list[str]) -> Any:

@@ -14,14 +14,22 @@ from typing import Any
 import torch
 
 from . import randomness
-from .batches import Collator, draw_times, loss_settings
 from .checkpoint import Checkpoints
-from .config import Config, Stage, as_dict, from_dict
+from .config import Config, as_dict, from_dict
 from .export import Run, export, load_weights
-from .frames import System, prepare
-from .objective import Objective, network_config
+from .families import (
+    AnyStage,
+    batch_cost,
+    draw_items,
+    make_collator,
+    make_network,
+    make_objective,
+    sampling_network,
+    stage_times,
+)
+from .frames import System, prepare_all
 from .optimise import Average, LearningRate, make_optimizer, step
-from .pairs import PairSet, draw, make_pairs
+from .pairs import PairSet, make_pairs
 from .processes import Processes
 from .randomness import Stream
 from .report import Report
@@ -75,8 +83,7 @@ class Trainer:
         cache = Path(self.config.cache or self.output / "cache")
 
         def read(resume: bool) -> list[list[System]]:
-            entries = enumerate(zip(self.config.data, self.config.data_names(), strict=True))
-            return [prepare(data, name, cache, f"data.{k}", resume) for k, (data, name) in entries]
+            return prepare_all(self.config, cache, resume)
 
         fault = None
         if self.processes.first:
@@ -91,10 +98,7 @@ class Trainer:
 
     def _network(self, state: dict[str, Any] | None) -> torch.nn.Module:
         """The network on its device, with its first weights."""
-        from openmmjump.network import PVB
-
-        settings = network_config(self.config.network, self.config.sampler)
-        network = PVB.initialize(settings, int(self.config.seed))
+        network = make_network(self.config)
         dtype = torch.float64 if self.config.network.precision == "double" else torch.float32
         network = network.to(self.processes.device, dtype)
         if self.config.start_from and state is None:
@@ -117,18 +121,19 @@ class Trainer:
         """What identifies the training data."""
         return [system.fingerprint for entry in self.systems for system in entry]
 
-    def pair_sets(self, stage: Stage, held_out: bool) -> list[PairSet]:
+    def pair_sets(self, stage: AnyStage, held_out: bool) -> list[PairSet]:
         """The pairs of a stage. The systems of one entry of the data share its weight by their number of pairs."""
         sets = []
         entries = zip(self.config.data, self.config.data_names(), self.systems, strict=True)
         for k, (data, name, systems) in enumerate(entries):
             if stage.data is not None and name not in stage.data:
                 continue
-            lag = None if stage.kind == "pretrain" else (data.lag_time_ps or self.config.lag_time_ps)
-            entry = [make_pairs(s, data, lag, self.config.validation, held_out, f"data.{k}") for s in systems]
+            lag = (data.lag_time_ps or self.config.lag_time_ps) if stage.needs_lag else None
+            settings = self.config.validation, held_out, f"data.{k}", self.config.family == "unisim"
+            entry = [make_pairs(s, data, lag, *settings) for s in systems]
             entry = [s for s in entry if len(s.index)]
             total = sum(len(s.index) for s in entry)
-            sets += [replace(s, weight=s.weight * len(s.index) / total) for s in entry]
+            sets += [replace(s, weight=s.weight * len(s.index) / total, cost=batch_cost(stage, s)) for s in entry]
         return sets
 
     # ---------------------------------------------------------------------------------------------------- running
@@ -172,15 +177,15 @@ class Trainer:
                 raise Interrupted
         self._end_stage(number)
 
-    def _begin_stage(self, number: int, stage: Stage) -> None:
+    def _begin_stage(self, number: int, stage: AnyStage) -> None:
         """Set up what belongs to a stage, from the checkpoint if the run goes on within it."""
         p = self.processes
         dtype = next(self.network.parameters()).dtype
         self.sets = self.pair_sets(stage, held_out=False)
-        self.collator = Collator(self.sets, p.device, dtype)
+        self.collator = make_collator(stage, self.sets, p.device, dtype)
         self.validator = Validator(self.config, stage, number, self.pair_sets(stage, held_out=True), p.device, dtype)
-        self.objective = p.parallel(Objective(self.network, loss_settings(stage)))
-        self.parameters = list(self.network.parameters())
+        self.objective = p.parallel(make_objective(stage, self.network))
+        self.parameters = [q for q in self.network.parameters() if q.requires_grad]
         self.optimizer = make_optimizer(self.parameters, stage.learning_rate)
         self.rate = LearningRate(stage.learning_rate, stage.schedule, stage.iterations)
         self.average = Average(self.network, stage.ema_decay)
@@ -198,11 +203,11 @@ class Trainer:
         self.optimizer.state.clear()
         self.save()
 
-    def _iterate(self, stage: Stage) -> dict[str, float]:
+    def _iterate(self, stage: AnyStage) -> dict[str, float]:
         """One optimizer step; returns what is logged."""
         p, seed, at = self.processes, self.config.seed, (self.stage, self.iteration)
-        items = draw(self.sets, stage.batch, randomness.generator(seed, Stream.PAIRS, *at))
-        times = draw_times(stage.times, len(items.sets), randomness.generator(seed, Stream.TIMES, *at))
+        items = draw_items(stage, self.sets, randomness.generator(seed, Stream.PAIRS, *at))
+        times = stage_times(stage, len(items.sets), randomness.generator(seed, Stream.TIMES, *at))
         noise = randomness.generator(seed, Stream.NOISE, *at)
         example = self.collator.example(items, times, noise, p.rank, p.world)
         parts = self.objective(example)
@@ -226,12 +231,12 @@ class Trainer:
                 "learning rate, or look for coincident atoms in the data."
             )
 
-    def _measure(self, stage: Stage) -> None:
+    def _measure(self, stage: AnyStage) -> None:
         """Validate with the averaged weights when it is time."""
         v = self.config.validation
         last = self.iteration == stage.iterations
         validate = self.validator.sets and (self.iteration % v.every == 0 or last)
-        jump = v.jumps_every and stage.kind == "trajectory" and (self.iteration % v.jumps_every == 0 or last)
+        jump = v.jumps_every and stage.needs_lag and (self.iteration % v.jumps_every == 0 or last)
         if not validate and not jump:
             return
         values: dict[str, float] = {}
@@ -240,7 +245,8 @@ class Trainer:
                 values = self.validator.losses(self._bare_objective()) if validate else {}
                 self.report.validation(self.total, values)
                 if jump:
-                    self.report.jumps(self.total, jump_statistics(self.network, self.sets, self.config, self.total))
+                    network = sampling_network(stage, self.network)
+                    self.report.jumps(self.total, jump_statistics(network, self.sets, self.config, self.total))
         if validate:
             self.rate.validated(self.processes.share(values.get("loss", math.inf)))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,10 @@ from openmmjump.evaluation.histograms import jensen_shannon, ramachandran_histog
 from openmmjump.evaluation.torsions import dihedral
 
 from . import randomness
-from .batches import Collator, draw_times, make_atoms
-from .config import Config, Stage
-from .pairs import PairSet, draw
+from .batches import make_atoms
+from .config import Config
+from .families import AnyStage, draw_items, jump, make_collator, validation_times
+from .pairs import PairSet
 from .randomness import Stream
 
 # Two states of a torsion, as an interval in degrees: psi of the alpha region, phi > 0 of the left-handed ones.
@@ -29,16 +29,15 @@ class Validator:
     def __init__(
         self,
         config: Config,
-        stage: Stage,
+        stage: AnyStage,
         number: int,
         sets: Sequence[PairSet],
         device: torch.device,
         dtype: torch.dtype,
     ):
         self.sets = list(sets)
-        self.seed, self.number, self.batches, self.batch = config.seed, number, config.validation.batches, stage.batch
-        self.times = replace(stage.times, per="molecule", stratified=True)
-        self.collator = Collator(self.sets, device, dtype)
+        self.seed, self.number, self.batches, self.stage = config.seed, number, config.validation.batches, stage
+        self.collator = make_collator(stage, self.sets, device, dtype)
 
     @torch.no_grad()
     def losses(self, objective: torch.nn.Module) -> dict[str, float]:
@@ -46,9 +45,9 @@ class Validator:
         sums: dict[str, float] = {}
         for k in range(self.batches):
             at = (self.number, k)
-            items = draw(self.sets, self.batch, randomness.generator(self.seed, Stream.VALIDATION_PAIRS, *at))
+            items = draw_items(self.stage, self.sets, randomness.generator(self.seed, Stream.VALIDATION_PAIRS, *at))
             rng = randomness.generator(self.seed, Stream.VALIDATION_TIMES, *at)
-            times = draw_times(self.times, len(items.sets), rng)
+            times = validation_times(self.stage, len(items.sets), rng, k)
             noise = randomness.generator(self.seed, Stream.VALIDATION_NOISE, *at)
             parts = objective(self.collator.example(items, times, noise))
             for name, value in parts.items():
@@ -104,13 +103,6 @@ def closed_loop(
         states.append(x)
         valid.append(good)
     return np.stack(states), np.stack(valid)
-
-
-def jump(
-    network: Any, atoms: Any, x0: torch.Tensor, first: torch.Tensor, rest: torch.Tensor, grid: Sequence[float]
-) -> torch.Tensor:
-    """One jump of all molecules: encoder noise (N, 3), step noise (steps - 1, N, 3); returns (N, 3)."""
-    return network.jump(atoms, x0, first, rest, time_grid=list(grid))[-1]
 
 
 def _sample(pairs: PairSet, rng: np.random.Generator, size: int = 20_000) -> np.ndarray:
