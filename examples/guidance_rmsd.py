@@ -30,20 +30,28 @@ EXTENDED, ALPHA_L = (-75.0, 145.0), (57.0, 40.0)  # phi and psi in degrees
 
 
 def fold(system: openmm.System, topology: app.Topology, positions: Any, phi: float, psi: float) -> np.ndarray:
-    """A minimised conformation of given torsions, nm."""
+    """A minimised conformation of given torsions, its amide bonds trans, nm."""
     index = {(atom.residue.name, atom.name): atom.index for atom in topology.atoms()}
     n, ca, c = (index["ALA", name] for name in ("N", "CA", "C"))
-    torsions = {phi: (index["ACE", "C"], n, ca, c), psi: (n, ca, c, index["NME", "N"])}
+    before, after = index["ACE", "C"], index["NME", "N"]
+    torsions = [
+        (phi, (before, n, ca, c)),
+        (psi, (n, ca, c, after)),
+        (180.0, (index["ACE", "CH3"], before, n, ca)),
+        (180.0, (ca, c, after, index["NME", "C"])),
+    ]
     restraint = openmm.CustomTorsionForce("500*(1 - cos(theta - target))")
     restraint.addPerTorsionParameter("target")
-    for angle, atoms in torsions.items():
+    for angle, atoms in torsions:
         restraint.addTorsion(*atoms, [np.radians(angle)])
     restrained = openmm.XmlSerializer.clone(system)
     restrained.addForce(restraint)
     platform = openmm.Platform.getPlatform("Reference")
-    context = openmm.Context(restrained, openmm.LangevinMiddleIntegrator(300, 10, 0.001), platform)
+    integrator = openmm.LangevinMiddleIntegrator(300, 10, 0.001)
+    integrator.setRandomNumberSeed(1)  # the same conformation each time
+    context = openmm.Context(restrained, integrator, platform)
     context.setPositions(positions)
-    context.getIntegrator().step(2000)
+    integrator.step(2000)
     openmm.LocalEnergyMinimizer.minimize(context, 1)
     return context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
 

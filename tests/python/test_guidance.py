@@ -143,9 +143,9 @@ def test_the_force_field_lowers_the_energy_of_raw_jumps():
 
 def test_example_of_rmsd_guidance(tmp_path):
     command = [sys.executable, EXAMPLES / "guidance_rmsd.py", "--strengths", "0", "400", "--trials", "3"]
-    options = ["--limit", "30", "--platform", "CPU", "--out", tmp_path]
+    options = ["--limit", "30", "--platform", "Reference", "--out", tmp_path]
     subprocess.run([*command, *options], check=True, capture_output=True)
     free, guided = json.loads((tmp_path / "guidance_rmsd.json").read_text())
     assert free["force_evaluations"] == 0 and guided["force_evaluations"] > 1
-    assert guided["jumps"] <= free["jumps"]
+    assert guided["jumps"] < free["jumps"]
     assert (tmp_path / "guidance_rmsd.png").stat().st_size > 5000
