@@ -16,7 +16,8 @@ from new starting points, `--start` takes these from one basin.
 
 OUT then holds, per chunk of simulation,
 
-    frames-00000.npy    float32 [frames, replicas, 10, 3], nm: heavy atoms every --interval, centred
+    frames-00000.npy    float32 [frames, replicas, 10, 3], nm: heavy atoms (with --all-atoms all 22) every --interval,
+                        centred
     energies-00000.npy  float32 [frames, replicas, 2], kJ/mol: potential and kinetic energy of the same frames
     fine-00000.npy      float32 [frames, fine replicas, 10, 3]: heavy atoms of the first replicas every --fine-interval
 
@@ -98,12 +99,12 @@ def dihedral(x, atoms):
     return np.degrees(np.arctan2(length * (first * n).sum(-1), (m * n).sum(-1)))
 
 
-def save_topology(topology, positions, path):
-    """Write the heavy atoms of a topology as PDB."""
+def save_topology(topology, positions, written, path):
+    """Write the atoms of a topology that frames have as PDB."""
     from openmm import app, unit
 
     modeller = app.Modeller(topology, positions * unit.nanometer)
-    modeller.delete([atom for atom in topology.atoms() if atom.element.symbol == "H"])
+    modeller.delete([atom for atom in topology.atoms() if atom.index not in written])
     with open(path, "w") as file:
         app.PDBFile.writeFile(modeller.topology, modeller.positions, file)
 
@@ -190,7 +191,7 @@ def solvent_row(gb):
     return prefactor, *(constant(n, pair) for n in ("offset", "neckScale", "neckCut")), *(surface or "000").groups()
 
 
-def engine_parameters(topology, system):
+def engine_parameters(topology, system, written):
     """Return the parameter file of replica_md.cpp for a System (amber bonded terms, no cut-off, GBn2)."""
     forces = forces_by_name(system)
     bonds, angles, gb = forces["HarmonicBondForce"], forces["HarmonicAngleForce"], forces["CustomGBForce"]
@@ -203,7 +204,7 @@ def engine_parameters(topology, system):
         "torsions": list(torsion_rows(forces["PeriodicTorsionForce"])),
         "constraints": constraint_rows(system),
         "solvent": [solvent_row(gb)],
-        "written": [(i,) for i in heavy_atoms(topology)],
+        "written": [(i,) for i in written],
     }
     lines = []
     for name, rows in sections.items():
@@ -216,15 +217,19 @@ def engine_parameters(topology, system):
 
 
 class Engine:
-    """replica_md.cpp compiled for this machine, with the parameters of one System."""
+    """replica_md.cpp compiled for this machine, with the parameters of one System.
 
-    def __init__(self, topology, system, build):
+    Frames have the atoms `written`, by default the heavy ones.
+    """
+
+    def __init__(self, topology, system, build, written=None):
         build.mkdir(parents=True, exist_ok=True)
-        text = engine_parameters(topology, system)
+        self.written = heavy_atoms(topology) if written is None else written
+        text = engine_parameters(topology, system, self.written)
         self.parameters = build / f"parameters-{hashlib.sha256(text.encode()).hexdigest()[:12]}.txt"
         self.parameters.write_text(text)
         self.program = self.compile(build)
-        self.atoms, self.written = system.getNumParticles(), len(heavy_atoms(topology))
+        self.atoms = system.getNumParticles()
 
     @staticmethod
     def compile(build):
@@ -257,9 +262,9 @@ class Engine:
             given.write_bytes(b"".join(a.tobytes() for a in state))
             self.call("run", given, out, steps, stride, fine_stride, fine[1], dt, friction, temperature)
             raw = {p.suffix[1:]: p.read_bytes() for p in Path(folder).glob("out.*")}
-        frames = np.frombuffer(raw["frames"], np.float32).reshape(-1, n, self.written, 3)
+        frames = np.frombuffer(raw["frames"], np.float32).reshape(-1, n, len(self.written), 3)
         energies = np.frombuffer(raw["energies"], np.float32).reshape(-1, n, 2)
-        fine = np.frombuffer(raw["fine"], np.float32).reshape(steps // fine_stride, fine[1], self.written, 3)
+        fine = np.frombuffer(raw["fine"], np.float32).reshape(steps // fine_stride, fine[1], len(self.written), 3)
         size = n * self.atoms * 12
         x, v = (np.frombuffer(raw["state"][k : k + size], np.float32).reshape(n, -1, 3) for k in (0, size))
         after = x, v, np.frombuffer(raw["state"][2 * size :], np.uint32).reshape(n, 4)
@@ -469,7 +474,7 @@ def load_state(out):
 
 def prepare(args):
     """Make the folder of a new run and its settings, bias included; refuse a folder made otherwise."""
-    names = ("engine", "seed", "replicas", "start", "restart", "flatten_phi")
+    names = ("engine", "seed", "replicas", "start", "restart", "flatten_phi", "all_atoms")
     names += ("chunk", "interval", "fine_interval", "fine_replicas")
     settings = {name: getattr(args, name) for name in names}
     settings |= {
@@ -498,7 +503,7 @@ def begin(args, engine, molecule):
         return
     random = np.random.default_rng(args.seed)
     state, record = starting_state(engine, *molecule, random, args.replicas, args.start)
-    save_topology(molecule[0], molecule[2], args.out / "topology.pdb")
+    save_topology(molecule[0], molecule[2], engine.written, args.out / "topology.pdb")
     (args.out / "starts.json").write_text(json.dumps(record, indent=1))
     save_state(args.out, state, 0)
 
@@ -531,10 +536,10 @@ def advance_openmm(system, state, args, seed):
         x = found.getPositions(asNumpy=True)._value
         frames.append(x - mass @ x / mass.sum())
         energies.append([found.getPotentialEnergy()._value, found.getKineticEnergy()._value])
-    heavy = np.flatnonzero(mass > 3.5)
+    written = slice(None) if args.all_atoms else np.flatnonzero(mass > 3.5)
     v = found.getVelocities(asNumpy=True)._value
     after = frames[-1][None].astype(np.float32), v[None].astype(np.float32), state[2][:1]
-    return after, np.array(frames, np.float32)[:, None, heavy], np.array(energies, np.float32)[:, None], None
+    return after, np.array(frames, np.float32)[:, None, written], np.array(energies, np.float32)[:, None], None
 
 
 def advance(args, engine, system, state, chunk):
@@ -575,6 +580,7 @@ def arguments():
     parser.add_argument("--start", choices=starts, default="all", help="basin of the starting points")
     parser.add_argument("--restart", action="store_true", help="begin every chunk from new starting points")
     parser.add_argument("--flatten-phi", action="store_true", help="bias phi so that it turns freely")
+    parser.add_argument("--all-atoms", action="store_true", help="write hydrogens, too")
     parser.add_argument("--chunk", type=float, default=5, help="nanoseconds per replica between checkpoints")
     parser.add_argument("--interval", type=float, default=10, help="picoseconds between frames")
     parser.add_argument("--fine-interval", type=float, default=1, help="picoseconds between fine frames")
@@ -594,7 +600,7 @@ def main():
     bias = prepare(args)
     topology, system, positions = molecule()
     add_bias(topology, system, bias)
-    engine = Engine(topology, system, args.build)
+    engine = Engine(topology, system, args.build, list(range(topology.getNumAtoms())) if args.all_atoms else None)
     figures = verify(engine, topology, system, positions)
     print("verified: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()), flush=True)
     begin(args, engine, (topology, system, positions))

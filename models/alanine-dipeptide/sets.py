@@ -80,7 +80,7 @@ class Run:
     def command(self):
         """The command that made it."""
         s = self.settings
-        flags = [f"--{name.replace('_', '-')}" for name in ("restart", "flatten_phi") if s[name]]
+        flags = [f"--{name.replace('_', '-')}" for name in ("restart", "flatten_phi", "all_atoms") if s.get(name)]
         named = [f"--{name} {s[name]}" for name in ("seed", "start", "replicas", "chunk", "interval")]
         return " ".join(["generate.py", self.folder.name, *named, *flags, f"--nanoseconds {self.nanoseconds:g}"])
 
