@@ -407,7 +407,7 @@ TEST(UniSimNetwork, NamesTheFault) {
     expectInvalid([&] { network.fields(batch, t, x); }, "no heads for velocity");
     expectInvalid([&] { network.guidance(batch, t, x); }, "no guidance kernel");
     expectInvalid([&] { network.encode(batch, torch::zeros({2}), x); }, "one for each of the 1 molecules");
-    expectInvalid([&] { network.encode(batch, t, x.narrow(0, 0, 4)); }, "shape (5, 3), but have (4, 3)");
+    expectInvalid([&] { network.encode(batch, t, x.narrow(0, 0, 4)); }, "x must have the shape (5, 3), but has (4, 3)");
     expectInvalid([&] { network.encode(batch, t, x * std::nan("")); }, "atom 0 is not finite");
 }
 

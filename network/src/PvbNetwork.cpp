@@ -1,14 +1,12 @@
 #include "openmmjump/network/PvbNetwork.h"
+#include "NetworkTensors.h"
 #include "PvbInference.h"
 #include "PvbTower.h"
 #include "openmmjump/network/EdgeFinder.h"
 #include "openmmjump/network/EquivariantAttention.h"
-#include "openmmjump/network/FileError.h"
-#include <ATen/CPUGeneratorImpl.h>
+#include <algorithm>
 #include <cmath>
 #include <optional>
-#include <set>
-#include <sstream>
 #include <stdexcept>
 
 using namespace JumpPlugin;
@@ -16,26 +14,14 @@ using torch::Tensor;
 
 namespace {
 
+const std::string Family = "PVB";
 constexpr double Pi = 3.14159265358979323846;
 constexpr double NormEps = PvbTower::NormEps;
 /** Below this many atoms for each molecule, plain arrays are faster than tensor operations. */
 constexpr int64_t SmallMolecule = 100;
 
-std::string shapeText(at::IntArrayRef shape) {
-    std::ostringstream text;
-    text << '(';
-    for (size_t axis = 0; axis < shape.size(); axis++)
-        text << (axis > 0 ? ", " : "") << shape[axis];
-    text << ')';
-    return text.str();
-}
-
 bool startsWith(const std::string& text, const std::string& start) {
     return text.compare(0, start.size(), start) == 0;
-}
-
-bool endsWith(const std::string& text, const std::string& end) {
-    return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
 void listTower(std::vector<PvbNetwork::TensorShape>& list, const std::string& prefix, const PvbConfig& config,
@@ -92,17 +78,6 @@ std::vector<PvbNetwork::TensorShape> listOptional(const PvbConfig& config) {
 }
 
 /**
- * Reorder the rows of a projection from (head, part, channel) to (part, head, channel): the published layout keeps the
- * three parts inside each head.
- */
-Tensor partsFirst(const Tensor& rows, int64_t heads) {
-    std::vector<int64_t> shape = {heads, 3, rows.size(0) / (3 * heads)};
-    if (rows.dim() == 2)
-        shape.push_back(rows.size(1));
-    return rows.view(shape).transpose(0, 1).reshape(rows.sizes());
-}
-
-/**
  * Fold the bond embedding into a projection of the edge features: (out, 2R) weight and (out) bias become (out, R + 2),
  * which acts on [rbf, 1 - bond, bond].
  */
@@ -110,15 +85,6 @@ Tensor foldBonds(const Tensor& weight, const Tensor& bias, const Tensor& bondEmb
     const int64_t r = bondEmbedding.size(1);
     Tensor table = torch::addmm(bias.unsqueeze(1), weight.narrow(1, r, r), bondEmbedding.t());
     return torch::cat({weight.narrow(1, 0, r), table}, 1);
-}
-
-/**
- * Lengths of vectors (N, 3, H) -> (N, H), with the gradient 0 where the length is 0.
- */
-Tensor lengths(const Tensor& vectors) {
-    Tensor squared = vectors.square().sum(1);
-    Tensor zero = squared <= 0; // masked_fill, unlike where, takes a number that need not be copied to the device
-    return squared.masked_fill(zero, 1).sqrt().masked_fill(zero, 0);
 }
 
 void record(TensorMap* trace, const std::string& name, const Tensor& value) {
@@ -180,39 +146,11 @@ public:
 
 PvbNetwork::PvbNetwork(const PvbConfig& config, const TensorMap& tensors) : config(config), tensors(tensors) {
     config.validate();
-    auto check = [&](const TensorShape& expected) {
-        const Tensor& tensor = tensors.at(expected.first);
-        if (!tensor.defined() || tensor.sizes() != at::IntArrayRef(expected.second))
-            throw std::invalid_argument("PVB: the tensor " + expected.first + " has the shape " +
-                                        (tensor.defined() ? shapeText(tensor.sizes()) : "of nothing") +
-                                        ", but the config asks for " + shapeText(expected.second) + ".");
-        const Tensor& like = tensors.begin()->second;
-        if (!tensor.is_floating_point() || tensor.scalar_type() != like.scalar_type() ||
-            tensor.device() != like.device())
-            throw std::invalid_argument("PVB: the tensor " + expected.first +
-                                        " must have the same floating point type and device as " +
-                                        FileError::quote(tensors.begin()->first) + ".");
-    };
-    std::set<std::string> known;
-    for (const TensorShape& expected : listTensors(config)) {
-        if (tensors.count(expected.first) == 0)
-            throw std::invalid_argument("PVB: the tensor " + expected.first + " is missing.");
-        check(expected);
-        known.insert(expected.first);
-    }
-    size_t velocityTensors = 0;
-    for (const TensorShape& optional : listOptional(config))
-        if (tensors.count(optional.first) > 0) {
-            check(optional);
-            known.insert(optional.first);
-            velocityTensors += startsWith(optional.first, "vel_ffn.");
-        }
+    checkTensors(Family, tensors, listTensors(config), listOptional(config));
+    const auto isVelocity = [](const auto& tensor) { return startsWith(tensor.first, "vel_ffn."); };
+    const auto velocityTensors = std::count_if(tensors.begin(), tensors.end(), isVelocity);
     if (velocityTensors != 0 && velocityTensors != 6)
         throw std::invalid_argument("PVB: some tensors of the velocity head vel_ffn are there and some are missing.");
-    for (const auto& tensor : tensors)
-        if (known.count(tensor.first) == 0)
-            throw std::invalid_argument("PVB: the tensor " + FileError::quote(tensor.first) +
-                                        " does not belong to a network of this config.");
 }
 
 std::vector<PvbNetwork::TensorShape> PvbNetwork::listTensors(const PvbConfig& config) {
@@ -240,38 +178,13 @@ std::vector<PvbNetwork::TensorShape> PvbNetwork::listTensors(const PvbConfig& co
 
 TensorMap PvbNetwork::initialize(const PvbConfig& config, uint64_t seed) {
     config.validate();
-    torch::NoGradGuard noGrad;
-    c10::InferenceMode noInferenceMode(false);
-    at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-    TensorMap result;
-    const double rc = config.cutoffUpper, r = static_cast<double>(config.rbfDim);
-    for (const auto& [name, shape] : listTensors(config)) {
-        Tensor tensor = torch::empty(shape, torch::kFloat32);
-        if (endsWith(name, "embedding.weight"))
-            tensor.normal_(0, 1, generator);
-        else if (endsWith(name, "distance_expansion.means"))
-            tensor = torch::linspace(std::exp(-rc), 1, config.rbfDim);
-        else if (endsWith(name, "distance_expansion.betas"))
-            tensor.fill_(std::pow(2 / r * (1 - std::exp(-rc)), -2));
-        else if (shape.size() == 2) {
-            const double fans = static_cast<double>(shape[0] + shape[1]);
-            if (startsWith(name, "vel_ffn.") || startsWith(name, "drf_ffn.") || startsWith(name, "W_vec"))
-                tensor.normal_(0, std::sqrt(2 / fans), generator);
-            else
-                tensor.uniform_(-std::sqrt(6 / fans), std::sqrt(6 / fans), generator);
-        } else
-            tensor.fill_(endsWith(name, "norm.weight") || endsWith(name, "gamma") ? 1 : 0);
-        result[name] = tensor;
-    }
-    return result;
+    return initializeTensors(listTensors(config), config.cutoffUpper, config.rbfDim, seed, [](const std::string& name) {
+        return startsWith(name, "vel_ffn.") || startsWith(name, "drf_ffn.") || startsWith(name, "W_vec");
+    });
 }
 
 Tensor PvbNetwork::convert(const MoleculeBatch& batch, const Tensor& positions, const char* name) const {
-    if (!positions.defined() || positions.dim() != 2 || positions.size(0) != batch.getNumAtoms() ||
-        positions.size(1) != 3)
-        throw std::invalid_argument(std::string("PVB: ") + name + " must have the shape (" +
-                                    std::to_string(batch.getNumAtoms()) + ", 3), but has " +
-                                    (positions.defined() ? shapeText(positions.sizes()) : "none") + ".");
+    checkPositions(Family, batch, positions, name);
     return positions.to(options());
 }
 
@@ -465,13 +378,8 @@ Tensor PvbNetwork::mixReference(const Context& context, const Graph& graph, Tens
  */
 Tensor PvbNetwork::checkTime(const Context& context, const Tensor& t) const {
     Tensor time = t.to(options());
-    if (time.numel() == 1)
-        return time.reshape({1});
-    if (time.dim() != 1 || time.size(0) != context.batch.getNumMolecules())
-        throw std::invalid_argument("PVB: t must be one number, or one for each of the " +
-                                    std::to_string(context.batch.getNumMolecules()) + " molecules, but has the shape " +
-                                    shapeText(time.sizes()) + ".");
-    return time.contiguous();
+    JumpPlugin::checkTime(Family, context.batch, time);
+    return time.numel() == 1 ? time.reshape({1}) : time.contiguous();
 }
 
 /**

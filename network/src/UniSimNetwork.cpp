@@ -1,13 +1,10 @@
 #include "openmmjump/network/UniSimNetwork.h"
 #include "GraphTiles.h"
+#include "NetworkTensors.h"
 #include "openmmjump/network/EquivariantAttention.h"
-#include "openmmjump/network/FileError.h"
 #include "openmmjump/network/RadiusGraph.h"
 #include "openmmjump/network/UniSimVocabulary.h"
-#include <ATen/CPUGeneratorImpl.h>
 #include <cmath>
-#include <set>
-#include <sstream>
 #include <stdexcept>
 
 using namespace JumpPlugin;
@@ -17,21 +14,8 @@ namespace {
 
 constexpr double Pi = 3.14159265358979323846;
 constexpr double NormEps = 1e-5; // LayerNorm and the heads' scale
-const std::string Base = "encoder.net.", Kernel = "guidance.net.";
+const std::string Family = "UniSim", Base = "encoder.net.", Kernel = "guidance.net.";
 const char* const GuidanceHeadNames[] = {"guidance.b0.", "guidance.b1.", "guidance.m."};
-
-std::string shapeText(at::IntArrayRef shape) {
-    std::ostringstream text;
-    text << '(';
-    for (size_t axis = 0; axis < shape.size(); axis++)
-        text << (axis > 0 ? ", " : "") << shape[axis];
-    text << ')';
-    return text.str();
-}
-
-bool endsWith(const std::string& text, const std::string& end) {
-    return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 using ShapeList = std::vector<UniSimNetwork::TensorShape>;
 
@@ -75,26 +59,6 @@ void listHead(ShapeList& list, const std::string& prefix, const UniSimConfig& co
     listLinear(list, prefix + "ffn_mlp.2", outputs, config.ffnDim);
     if (vector)
         list.push_back({prefix + "so3_norm.gamma", {}});
-}
-
-/**
- * Reorder the rows of a projection from (head, part, channel) to (part, head, channel): the published layout keeps the
- * three parts inside each head.
- */
-Tensor partsFirst(const Tensor& rows, int64_t heads) {
-    std::vector<int64_t> shape = {heads, 3, rows.size(0) / (3 * heads)};
-    if (rows.dim() == 2)
-        shape.push_back(rows.size(1));
-    return rows.view(shape).transpose(0, 1).reshape(rows.sizes());
-}
-
-/**
- * Lengths of vectors (N, 3, H) -> (N, H), with the gradient 0 where the length is 0.
- */
-Tensor lengths(const Tensor& vectors) {
-    Tensor squared = vectors.square().sum(1);
-    Tensor zero = squared <= 0;
-    return squared.masked_fill(zero, 1).sqrt().masked_fill(zero, 0);
 }
 
 /** Numbers of the elements in the vocabulary, (N) int64. */
@@ -145,28 +109,7 @@ struct UniSimNetwork::Geometry {
 
 UniSimNetwork::UniSimNetwork(const UniSimConfig& config, const TensorMap& tensors) : config(config), tensors(tensors) {
     config.validate();
-    std::set<std::string> known;
-    for (const auto& [name, shape] : listTensors(config)) {
-        const auto found = tensors.find(name);
-        if (found == tensors.end())
-            throw std::invalid_argument("UniSim: the tensor " + name + " is missing.");
-        const Tensor& tensor = found->second;
-        if (!tensor.defined() || tensor.sizes() != at::IntArrayRef(shape))
-            throw std::invalid_argument("UniSim: the tensor " + name + " has the shape " +
-                                        (tensor.defined() ? shapeText(tensor.sizes()) : "of nothing") +
-                                        ", but the config asks for " + shapeText(shape) + ".");
-        const Tensor& like = tensors.begin()->second;
-        if (!tensor.is_floating_point() || tensor.scalar_type() != like.scalar_type() ||
-            tensor.device() != like.device())
-            throw std::invalid_argument("UniSim: the tensor " + name +
-                                        " must have the same floating point type and device as " +
-                                        FileError::quote(tensors.begin()->first) + ".");
-        known.insert(name);
-    }
-    for (const auto& tensor : tensors)
-        if (known.count(tensor.first) == 0)
-            throw std::invalid_argument("UniSim: the tensor " + FileError::quote(tensor.first) +
-                                        " does not belong to a network of this config.");
+    checkTensors(Family, tensors, listTensors(config));
 }
 
 std::vector<UniSimNetwork::TensorShape> UniSimNetwork::listTensors(const UniSimConfig& config) {
@@ -187,30 +130,9 @@ std::vector<UniSimNetwork::TensorShape> UniSimNetwork::listTensors(const UniSimC
 
 TensorMap UniSimNetwork::initialize(const UniSimConfig& config, uint64_t seed) {
     config.validate();
-    torch::NoGradGuard noGrad;
-    c10::InferenceMode noInferenceMode(false);
-    at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-    TensorMap result;
-    const double first = std::exp(-config.cutoff), r = static_cast<double>(config.rbfDim);
-    for (const auto& [name, shape] : listTensors(config)) {
-        Tensor tensor = torch::empty(shape, torch::kFloat32);
-        if (endsWith(name, "embedding.weight") || endsWith(name, "expand_embedding"))
-            tensor.normal_(0, 1, generator);
-        else if (endsWith(name, "distance_expansion.means"))
-            tensor = torch::linspace(first, 1, config.rbfDim);
-        else if (endsWith(name, "distance_expansion.betas"))
-            tensor.fill_(std::pow(2 / r * (1 - first), -2));
-        else if (shape.size() == 2) {
-            const double fans = static_cast<double>(shape[0] + shape[1]);
-            if (endsWith(name, "linear_v.weight") || name.find(".ffn_mlp.") != std::string::npos)
-                tensor.normal_(0, std::sqrt(2 / fans), generator);
-            else
-                tensor.uniform_(-std::sqrt(6 / fans), std::sqrt(6 / fans), generator);
-        } else
-            tensor.fill_(endsWith(name, "norm.weight") || endsWith(name, "gamma") ? 1 : 0);
-        result[name] = tensor;
-    }
-    return result;
+    return initializeTensors(listTensors(config), config.cutoff, config.rbfDim, seed, [](const std::string& name) {
+        return endsWith(name, "linear_v.weight") || name.find(".ffn_mlp.") != std::string::npos;
+    });
 }
 
 void UniSimNetwork::freeze() {
@@ -252,20 +174,14 @@ std::vector<UniSimNetwork::Layer> UniSimNetwork::makeLayers(const std::string& p
 /** The time as a column, (N, 1). */
 Tensor UniSimNetwork::timePerAtom(const MoleculeBatch& batch, const Tensor& t) const {
     const Tensor time = t.to(options());
+    checkTime(Family, batch, time);
     if (time.numel() == 1)
         return time.reshape({1, 1}).expand({batch.getNumAtoms(), 1});
-    if (time.dim() != 1 || time.size(0) != batch.getNumMolecules())
-        throw std::invalid_argument("UniSim: t must be one number, or one for each of the " +
-                                    std::to_string(batch.getNumMolecules()) + " molecules, but has the shape " +
-                                    shapeText(time.sizes()) + ".");
     return time.index_select(0, batch.getAtoms(time.device()).molecule).unsqueeze(1);
 }
 
 UniSimNetwork::Scene UniSimNetwork::makeScene(const MoleculeBatch& batch, const Tensor& t, const Tensor& x) const {
-    if (!x.defined() || x.dim() != 2 || x.size(0) != batch.getNumAtoms() || x.size(1) != 3)
-        throw std::invalid_argument("UniSim: the positions must have the shape (" +
-                                    std::to_string(batch.getNumAtoms()) + ", 3), but have " +
-                                    (x.defined() ? shapeText(x.sizes()) : "none") + ".");
+    checkPositions(Family, batch, x, "x");
     Scene scene;
     scene.positions = x.to(options());
     scene.types = findTypes(batch).to(scene.positions.device());

@@ -179,7 +179,7 @@ def test_bad_configs(changes, message):
 
 def test_bad_arguments(small, example):
     atoms, x = example
-    with pytest.raises(ValueError, match=r"shape \(8, 3\), but have \(5, 3\)"):
+    with pytest.raises(ValueError, match=r"x must have the shape \(8, 3\), but has \(5, 3\)"):
         small.fields(atoms, 0.3, x[:5])
     with pytest.raises(ValueError, match="no energy head 2"):
         small.energy(atoms, 0.3, x, 2)
