@@ -7,6 +7,7 @@
 
 #include "ModelFileCases.h"
 #include "UniSimCases.h"
+#include "openmmjump/network/BridgeSampler.h"
 #include "openmmjump/network/CounterNoise.h"
 #include "openmmjump/network/FileError.h"
 #include "openmmjump/network/ModelFile.h"
@@ -28,10 +29,11 @@ TensorNoise stepNoise(const Tensor& noise) {
 }
 
 /** A network whose config's settings (not sizes) are changed. */
-std::shared_ptr<UniSimNetwork> changed(const std::shared_ptr<UniSimNetwork>& network, const std::string& key,
-                                       double value) {
+std::shared_ptr<UniSimNetwork> changed(const std::shared_ptr<UniSimNetwork>& network,
+                                       const UniSimConfig::Values& settings) {
     UniSimConfig::Values values = network->getConfig().toValues();
-    values[key] = value;
+    for (const auto& [key, value] : settings)
+        values[key] = value;
     return std::make_shared<UniSimNetwork>(UniSimConfig::fromValues(values), network->getTensors());
 }
 
@@ -51,6 +53,15 @@ ModelMetadata narrowMetadata(const std::string& architecture = NarrowArchitectur
     metadata.samplerType = "interpolant";
     metadata.timeGrid = {0, 0.5, 1};
     return metadata;
+}
+
+/** A network whose velocity and denoiser are 0, of sigma 0.7 A: what remains is noise and guidance. */
+std::shared_ptr<UniSimNetwork> stillNetwork(UniSimConfig::Values settings) {
+    const auto network = narrowUniSim(true, false, false);
+    for (const char* name : {"velocity.linear_v.weight", "denoiser.linear_v.weight"})
+        network->getTensors().at(name).zero_();
+    settings["noise_scale"] = 0.7 * network->getConfig().noiseScale / network->getConfig().sigma();
+    return changed(network, settings);
 }
 
 /** The narrow network's tensors as those of a file; they live as long as the network. */
@@ -87,6 +98,10 @@ TEST_P(InterpolantParity, States) {
         expectClose(guided.sampleStates(batch, numbers.at("x"), noise), numbers.at("guided_states"), 1e-10);
         expectClose(free.sampleStates(batch, numbers.at("x"), noise), numbers.at("states"), 1e-10);
         EXPECT_GT(relativeError(numbers.at("guided_states"), numbers.at("states")), 1e-6);
+        const InterpolantSampler bridge(changed(narrowUniSim(fused), {{"step_noise", "bridge"}, {"order", 2.0}}),
+                                        toList(numbers.at("grid")));
+        expectClose(bridge.sampleStates(batch, numbers.at("x"), noise), numbers.at("bridge_states"), 1e-10);
+        EXPECT_GT(relativeError(numbers.at("bridge_states"), numbers.at("guided_states")), 1e-3);
         expectClose(free.sample(batch, numbers.at("x"), noise), numbers.at("states")[4], 1e-10);
     }
 }
@@ -115,22 +130,23 @@ TEST(InterpolantSampler, StrengthZeroLeavesTheGuidanceOut) {
     const Tensor y = randomPositions(14, 2);
     const auto network = narrowUniSim();
     const Tensor free = InterpolantSampler(narrowUniSim(true, false, false)).drift(batch, 0.4, y);
-    EXPECT_TRUE(torch::equal(InterpolantSampler(changed(network, "guidance_strength", 0)).drift(batch, 0.4, y), free));
+    EXPECT_TRUE(
+        torch::equal(InterpolantSampler(changed(network, {{"guidance_strength", 0.0}})).drift(batch, 0.4, y), free));
     const Tensor force = network->guidance(batch, timeOf(0.4), y);
-    expectClose(InterpolantSampler(changed(network, "guidance_strength", 0.2)).drift(batch, 0.4, y), free - 0.4 * force,
-                1e-12);
+    expectClose(InterpolantSampler(changed(network, {{"guidance_strength", 0.2}})).drift(batch, 0.4, y),
+                free - 0.4 * force, 1e-12);
 }
 
 // Without noise the jump is Euler's rule for the velocity, and asks for no noise.
 TEST(InterpolantSampler, WithoutNoiseItFollowsTheVelocity) {
-    const auto network = changed(narrowUniSim(true, false, false), "noise_scale", 0);
+    const auto network = changed(narrowUniSim(true, false, false), {{"noise_scale", 0.0}});
     const MoleculeBatch batch = makeMixedAtoms(14);
     Tensor y = randomPositions(14, 2);
     const Tensor end = InterpolantSampler(network, {0, 0.3, 1}).sample(batch, y, stepNoise({}));
     for (const auto& [t, dt] : {std::pair(0.0, 0.3), std::pair(0.3, 0.7)})
         y = y + dt / 0.5 * network->fields(batch, timeOf(t), y).velocity;
     expectClose(end, y, 1e-13);
-    const InterpolantSampler tiny(changed(network, "noise_scale", 1e-7), {0, 0.3, 1});
+    const InterpolantSampler tiny(changed(network, {{"noise_scale", 1e-7}}), {0, 0.3, 1});
     expectClose(tiny.sample(batch, randomPositions(14, 2), CounterNoise(1, 2, 0)), y, 1e-6);
 }
 
@@ -153,6 +169,41 @@ TEST(InterpolantSampler, AddsNoiseInAllStepsButTheLast) {
     expectClose(kicked[1] - still[1], 0.5 * sigma * kick[0], 1e-12);
     EXPECT_EQ(InterpolantSampler(narrowUniSim()).getNumSteps(), 15);
     EXPECT_NO_THROW(InterpolantSampler(narrowUniSim(), {0, 1}).sample(batch, x, stepNoise({})));
+}
+
+TEST(InterpolantSampler, NoiseOfABrownianBridge) {
+    const InterpolantSampler bridge(stillNetwork({{"step_noise", "bridge"}}), {0, 0.36, 0.84, 1});
+    EXPECT_NEAR(bridge.getNoiseScale(0), 0.7 * 0.6 * 0.8, 1e-14);
+    EXPECT_NEAR(bridge.getNoiseScale(1), 0.7 * std::sqrt(0.48 * 0.16 / 0.64), 1e-14);
+    EXPECT_EQ(bridge.getNoiseScale(2), 0);
+    EXPECT_NEAR(bridge.getVarianceRate(0.3), 0.49 * 0.64, 1e-14);
+    EXPECT_NEAR(bridge.getVarianceRate(0.36), 0.49 * 0.25, 1e-14);
+    EXPECT_EQ(bridge.getVarianceRate(0.9), 0);
+}
+
+// X_1 normal with variance S^2 around X_0: the exact drift is known, and so is what a perfect sampler would give. The
+// error of the final variance falls with the number of steps, and faster at order 2.
+TEST(InterpolantSampler, OrderTwoConvergesFasterToAGaussian) {
+    const double S2 = 0.8, sigma2 = 0.49;
+    auto drift = [&](const Tensor& x, double t) {
+        const Tensor end = S2 / (t * S2 + sigma2 * (1 - t)) * x;
+        return (end - x) / (1 - t);
+    };
+    auto error = [&](double order, int64_t steps) {
+        Tensor noise = torch::zeros({steps, steps, 3}, torch::kFloat64); // one atom for each step's noise
+        for (int64_t step = 0; step < steps; step++)
+            noise[step][step].fill_(1);
+        const InterpolantSampler sampler(stillNetwork({{"step_noise", "bridge"}, {"order", order}}),
+                                         BridgeSampler::denseGrid(steps));
+        const Tensor start = torch::zeros({steps, 3}, torch::kFloat64);
+        const Tensor end = sampler.sample(makeMixedAtoms(steps), start, stepNoise(noise), drift);
+        return std::abs(end.square().sum().item<double>() / 3 - S2);
+    };
+    for (double order : {1.0, 2.0})
+        EXPECT_LT(error(order, 64), error(order, 16));
+    EXPECT_LT(error(1, 64), 0.08 * S2);
+    EXPECT_LT(error(2, 16), 0.5 * error(1, 16));
+    EXPECT_LT(error(2, 64), 0.3 * error(1, 64));
 }
 
 TEST(InterpolantSampler, GuidanceIsAddedToTheDrift) {
@@ -243,6 +294,20 @@ TEST(UniSimModelFile, GivesTheSampler) {
     EXPECT_EQ(interpolant.options().dtype(), torch::kFloat32);
 }
 
+TEST(UniSimModelFile, SaysNoiseAndOrder) {
+    const auto tensors = toStored(narrowUniSim()->getTensors());
+    ModelMetadata metadata = narrowMetadata();
+    metadata.stepNoise = "bridge";
+    metadata.samplerOrder = 2;
+    const ModelFile file = ModelFile::fromParts(metadata, tensors);
+    const auto sampler = makeSampler(file, {0, 0.2, 1}, torch::TensorOptions(torch::kFloat64));
+    const UniSimConfig& config = dynamic_cast<const InterpolantSampler&>(*sampler).getNetwork()->getConfig();
+    EXPECT_EQ(config.stepNoise, StepNoise::Bridge);
+    EXPECT_EQ(config.order, 2);
+    EXPECT_EQ(ModelFile::fromBytes(file.getBytes(), "narrow.safetensors").getMetadata().toJson(), metadata.toJson());
+    EXPECT_EQ(narrowMetadata().toJson().find("step_noise"), std::string::npos);
+}
+
 TEST(UniSimModelFile, KnowsTheElementsOfItsFamily) {
     const auto tensors = narrowUniSim()->getTensors();
     ModelMetadata metadata = narrowMetadata();
@@ -284,10 +349,10 @@ TEST(UniSimModelFile, NamesTheFault) {
     }
     ModelMetadata bridge = narrowMetadata();
     bridge.samplerType = "bridge";
-    expectRefused(bridge, tensors, "unknown key 'step_noise'");
+    expectRefused(bridge, tensors, "this version knows only 'interpolant'");
     ModelMetadata ordered = narrowMetadata();
-    ordered.samplerOrder = 2;
-    expectRefused(ordered, tensors, "unknown key 'order'");
+    ordered.samplerOrder = 3;
+    expectRefused(ordered, tensors, "'order' of 'sampler' of its metadata is neither 1 nor 2");
 }
 
 // The network's demands are checked when it is built: a file of energy heads alone makes no jumps.

@@ -448,8 +448,15 @@ TEST(UniSimConfig, RefusesNonsense) {
     expectFault("energy_heads", -1, "between 0 and 1024");
     expectFault("layers", 1025, "at most 1024");
     expectFault("vector_heads", 2, "0 or 1");
+    expectFault("order", 0, "order must be 1 or 2");
+    expectFault("order", 1.5, "whole number");
+    expectFault("step_noise", 1, "'euler' or 'bridge'");
     expectFault("hidden", 2, "no setting named hidden");
+    expectInvalid([] { UniSimConfig::fromValues({{"step_noise", "none"}}); }, "'euler' or 'bridge'");
+    expectInvalid([] { UniSimConfig::fromValues({{"layers", "two"}}); }, "layers is 'two', but it must be a number");
     UniSimConfig config = narrowUniSimConfig();
     config.noiseScale = 0.3;
+    config.stepNoise = StepNoise::Bridge;
+    config.order = 2;
     EXPECT_EQ(UniSimConfig::fromValues(config.toValues()).toValues(), config.toValues());
 }

@@ -261,6 +261,28 @@ def sample(weights: Weights, molecule: Molecule, grid, noise: np.ndarray, guided
     return np.array(states)
 
 
+def sample_bridge(weights: Weights, molecule: Molecule, grid, noise: np.ndarray) -> np.ndarray:
+    """As sample(), guided, with the noise of a Brownian bridge and steps that extrapolate the expected end point."""
+    half_log_snr = [0.5 * np.log(t / (1 - t)) if 0 < t < 1 else np.nan for t in grid]
+    states, ends = [molecule.x], []
+    for step in range(len(grid) - 1):
+        t, after, x = grid[step], grid[step + 1], states[-1]
+        now = replace(molecule, x=x)
+        v_hat, eta = fields(weights, now, t)
+        gamma = SIGMA * max(np.sqrt(t * (1 - t)), GAMMA_CLIP)
+        ends.append(x + (1 - t) * v_hat / VEL_SCALE - SIGMA**2 * t * (1 - t) / gamma * eta)
+        ends[-1] -= (1 - t) * STRENGTH * guidance(weights, now, t) / FORCE_SCALE
+        end = ends[-1]
+        if 2 <= step < len(grid) - 2:
+            rate = (end - ends[-2]) / (half_log_snr[step] - half_log_snr[step - 1])
+            end = end + rate * (half_log_snr[step + 1] - half_log_snr[step]) / 2
+        x = ((1 - after) * x + (after - t) * end) / (1 - t)
+        if step < len(grid) - 2:
+            x = x + SIGMA * np.sqrt((after - t) * (1 - after) / (1 - t)) * noise[step]
+        states.append(x)
+    return np.array(states)
+
+
 # --- derivatives ---
 
 
@@ -339,6 +361,7 @@ def evaluate(weights: Weights, molecule: Molecule, rng: np.random.Generator, ful
         "forces": forces(weights, molecule, 1.0),
         "states": sample(weights, molecule, grid, noise, guided=False),
         "guided_states": sample(weights, molecule, grid, noise, guided=True),
+        "bridge_states": sample_bridge(weights, molecule, grid, noise),
     }
     for index, t in enumerate((0.0, 0.37, 1.0)):
         name = f"t{index}."

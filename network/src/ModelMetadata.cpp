@@ -86,15 +86,12 @@ void readSampler(const JsonObject& sampler, ModelMetadata& metadata) {
         metadata.timeGrid = {0, 1};
         return;
     }
-    if (metadata.family == "unisim") {
-        sampler.requireOnly({"type", "time_grid"});
-        metadata.samplerType = sampler.getChoice("type", {"interpolant"});
-        metadata.timeGrid = readTimeGrid(sampler);
-        return;
-    }
     sampler.requireOnly({"type", "time_grid", "step_noise", "order"});
-    metadata.samplerType = sampler.getChoice("type", {"bridge"});
-    metadata.stepNoise = sampler.getChoice("step_noise", {"euler", "bridge"});
+    const bool unisim = metadata.family == "unisim";
+    metadata.samplerType = sampler.getChoice("type", {unisim ? "interpolant" : "bridge"});
+    // Files of UniSim are older than the choice.
+    const bool said = sampler.has("step_noise") || !unisim;
+    metadata.stepNoise = said ? sampler.getChoice("step_noise", {"euler", "bridge"}) : "euler";
     if (sampler.has("order")) {
         metadata.samplerOrder = sampler.getInteger("order");
         if (metadata.samplerOrder != 1 && metadata.samplerOrder != 2)
@@ -150,7 +147,7 @@ string ModelMetadata::toJson() const {
     entry["sampler"]["type"] = samplerType;
     if (samplerType != "direct")
         entry["sampler"]["time_grid"] = timeGrid;
-    if (samplerType == "bridge")
+    if (samplerType == "bridge" || stepNoise == "bridge")
         entry["sampler"]["step_noise"] = stepNoise;
     if (samplerOrder != 1)
         entry["sampler"]["order"] = samplerOrder;

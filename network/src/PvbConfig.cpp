@@ -1,4 +1,5 @@
 #include "openmmjump/network/PvbConfig.h"
+#include "ConfigChoices.h"
 #include <cmath>
 #include <sstream>
 #include <stdexcept>
@@ -35,28 +36,14 @@ const std::map<std::string, double PvbConfig::*> Numbers = {{"cutoff_lower", &Pv
                                                             {"sigma", &PvbConfig::sigma},
                                                             {"coord_prior_var", &PvbConfig::coordPriorVar}};
 
-double toNumber(const std::string& key, const std::variant<double, std::string>& value) {
-    if (const std::string* word = std::get_if<std::string>(&value))
-        throw std::invalid_argument("PVB config: " + key + " is '" + *word + "', but it must be a number.");
-    return std::get<double>(value);
-}
-
 // The words of each choice, in the order of its enumeration.
 const std::vector<std::string> HeadWords = {"drift", "endpoint", "scaled"}, EncoderWords = {"learned", "fixed"},
-                               ReferenceWords = {"distances", "vectors"}, StepNoiseWords = {"euler", "bridge"};
+                               ReferenceWords = {"distances", "vectors"};
 
 template <class Choice>
-Choice toChoice(const std::string& key, const std::variant<double, std::string>& value,
+Choice toChoice(const std::string& key, const PvbConfig::Values::mapped_type& value,
                 const std::vector<std::string>& words) {
-    const std::string* word = std::get_if<std::string>(&value);
-    std::string allowed;
-    for (size_t i = 0; i < words.size(); i++) {
-        if (word != nullptr && *word == words[i])
-            return Choice(i);
-        allowed += (i == 0 ? "'" : " or '") + words[i] + "'";
-    }
-    throw std::invalid_argument("PVB config: " + key + " is " + (word == nullptr ? "a number" : "'" + *word + "'") +
-                                ", but it must be " + allowed + ".");
+    return Choice(findWord("PVB", key, value, words));
 }
 
 } // namespace
@@ -65,12 +52,12 @@ PvbConfig PvbConfig::fromValues(const Values& values) {
     PvbConfig config;
     for (const auto& [key, value] : values) {
         if (auto size = Sizes.find(key); size != Sizes.end()) {
-            const double number = toNumber(key, value);
+            const double number = toNumber("PVB", key, value);
             require(number >= 0 && number <= 1 << 20 && number == std::floor(number), key.c_str(), number,
                     "it must be a whole number between 1 and 1048576");
             config.*(size->second) = static_cast<int64_t>(number);
         } else if (auto number = Numbers.find(key); number != Numbers.end())
-            config.*(number->second) = toNumber(key, value);
+            config.*(number->second) = toNumber("PVB", key, value);
         else if (key == "head")
             config.head = toChoice<Head>(key, value, HeadWords);
         else if (key == "encoder")

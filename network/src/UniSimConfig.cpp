@@ -1,4 +1,5 @@
 #include "openmmjump/network/UniSimConfig.h"
+#include "ConfigChoices.h"
 #include <cmath>
 #include <sstream>
 #include <stdexcept>
@@ -35,7 +36,8 @@ const std::map<std::string, int64_t UniSimConfig::*> Sizes = {{"hidden_dim", &Un
                                                               {"heads", &UniSimConfig::heads},
                                                               {"layers", &UniSimConfig::layers},
                                                               {"inter_neighbors", &UniSimConfig::interNeighbors},
-                                                              {"energy_heads", &UniSimConfig::energyHeads}};
+                                                              {"energy_heads", &UniSimConfig::energyHeads},
+                                                              {"order", &UniSimConfig::order}};
 const std::map<std::string, bool UniSimConfig::*> Switches = {{"vector_heads", &UniSimConfig::vectorHeads},
                                                               {"guidance_kernel", &UniSimConfig::guidanceKernel}};
 const std::map<std::string, double UniSimConfig::*> Numbers = {{"cutoff", &UniSimConfig::cutoff},
@@ -51,7 +53,12 @@ const std::map<std::string, double UniSimConfig::*> Numbers = {{"cutoff", &UniSi
 
 UniSimConfig UniSimConfig::fromValues(const Values& values) {
     UniSimConfig config;
-    for (const auto& [key, value] : values) {
+    for (const auto& [key, setting] : values) {
+        if (key == "step_noise") {
+            config.stepNoise = StepNoise(findWord("UniSim", key, setting, StepNoiseWords));
+            continue;
+        }
+        const double value = toNumber("UniSim", key, setting);
         const auto size = Sizes.find(key);
         const auto choice = Switches.find(key);
         const auto number = Numbers.find(key);
@@ -75,15 +82,16 @@ UniSimConfig::Values UniSimConfig::toValues() const {
     for (const auto& [key, size] : Sizes)
         values[key] = static_cast<double>(this->*size);
     for (const auto& [key, choice] : Switches)
-        values[key] = this->*choice ? 1 : 0;
+        values[key] = this->*choice ? 1.0 : 0.0;
     for (const auto& [key, number] : Numbers)
         values[key] = this->*number;
+    values["step_noise"] = StepNoiseWords[static_cast<size_t>(stepNoise)];
     return values;
 }
 
 void UniSimConfig::validate() const {
     for (const auto& [key, size] : Sizes)
-        if (key != "energy_heads")
+        if (key != "energy_heads" && key != "order")
             requireSize(key, this->*size);
     require(hiddenDim >= 2, "hidden_dim", hiddenDim, "it must be at least 2");
     require(rbfDim >= 2, "rbf_dim", rbfDim, "it must be at least 2");
@@ -91,6 +99,7 @@ void UniSimConfig::validate() const {
     // Each has dozens of tensors, whose names are listed before a file is compared with them.
     require(layers <= 1024, "layers", layers, "it must be at most 1024");
     require(energyHeads >= 0 && energyHeads <= 1024, "energy_heads", energyHeads, "it must be between 0 and 1024");
+    require(order == 1 || order == 2, "order", order, "the sampler's order must be 1 or 2");
     require(cutoff >= 0.01 && cutoff <= 1e6, "cutoff", cutoff, "it must be between 0.01 and 1000000 A");
     for (const auto& [key, value] : {std::pair("hydrogen_cutoff", hydrogenCutoff), std::pair("vel_scale", velScale),
                                      std::pair("guidance_scale", guidanceScale), std::pair("temperature", temperature)})

@@ -54,6 +54,8 @@ UniSimConfig readUniSimConfig(const ModelMetadata& metadata, const string& file)
     UniSimConfig config = readSizes(entry);
     readOptions(entry, config);
     config.temperature = metadata.temperature;
+    config.stepNoise = metadata.stepNoise == "bridge" ? StepNoise::Bridge : StepNoise::Euler;
+    config.order = metadata.samplerOrder;
     try {
         config.validate();
     } catch (const std::invalid_argument& error) {

@@ -119,7 +119,7 @@ class ModelFile:
         }
         if self.sampler != "direct":
             entry["sampler"]["time_grid"] = self.time_grid
-        if self.sampler == "bridge":
+        if self.sampler == "bridge" or self.step_noise != "euler":
             entry["sampler"]["step_noise"] = self.step_noise
         if self.order != 1:
             entry["sampler"]["order"] = self.order
@@ -334,7 +334,7 @@ def _check_metadata(value: Any, file: str | os.PathLike[str]) -> None:
         entry.positive(key)
     if family == "pvb":
         _check_architecture(entry.object("architecture"))
-        _check_sampler(entry.object("sampler"))
+        _check_sampler(entry.object("sampler"), "bridge")
     elif family == "unisim":
         _check_unisim(entry.object("architecture"), entry.object("sampler"))
     else:
@@ -411,9 +411,7 @@ def _check_unisim(entry: _Entry, sampler: _Entry) -> None:
             entry.refuse(key, "is too small")
     if "gamma_clip" in options and entry.number("gamma_clip") > 0.5:
         entry.refuse("gamma_clip", "is above 0.5")
-    sampler.require_only(("type", "time_grid"))
-    sampler.choice("type", ("interpolant",))
-    _check_time_grid(sampler)
+    _check_sampler(sampler, "interpolant")
 
 
 def _check_mixture(architecture: _Entry, sampler: _Entry) -> None:
@@ -427,10 +425,11 @@ def _check_mixture(architecture: _Entry, sampler: _Entry) -> None:
     sampler.choice("type", ("direct",))
 
 
-def _check_sampler(sampler: _Entry) -> None:
+def _check_sampler(sampler: _Entry, kind: str) -> None:
     sampler.require_only(("type", "time_grid", "step_noise", "order"))
-    sampler.choice("type", ("bridge",))
-    sampler.choice("step_noise", ("euler", "bridge"))
+    sampler.choice("type", (kind,))
+    if kind == "bridge" or "step_noise" in sampler.value:
+        sampler.choice("step_noise", ("euler", "bridge"))
     if "order" in sampler.value and sampler.integer("order") not in (1, 2):
         sampler.refuse("order", "is neither 1 nor 2")
     _check_time_grid(sampler)

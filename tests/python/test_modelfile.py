@@ -142,13 +142,16 @@ def test_cpp_reads_what_python_writes(tmp_path, model):
         assert all(read.knowsAtom(z, block) for z, block in model.vocabulary)
 
 
-def test_cpp_reads_a_unisim_model(tmp_path):
+@pytest.mark.parametrize("settings", [{}, {"step_noise": "bridge"}, {"step_noise": "bridge", "order": 2}])
+def test_cpp_reads_a_unisim_model(tmp_path, settings):
     path = tmp_path / "model.safetensors"
-    model = make_model(family="unisim", sampler="interpolant", architecture=UNISIM, vocabulary=None)
+    model = make_model(family="unisim", sampler="interpolant", architecture=UNISIM, vocabulary=None, **settings)
+    assert model.metadata()["sampler"] == {"type": "interpolant", "time_grid": model.time_grid, **settings}
     model.save(path)
     assert same(model, ModelFile.load(path))
     read = JumpModel(str(path))
     assert read.getFamily() == "unisim"
+    assert json.loads(read.getMetadata()) == json.loads(json.dumps(model.metadata()))
     assert list(read.getTimeGrid()) == model.time_grid
     assert read.knowsAtom(30, 29) and not read.knowsAtom(10, 9)
 
@@ -236,7 +239,8 @@ FAULTS = [
 def unisim(**changes) -> dict:
     """Metadata of the family `unisim` with entries of its architecture or sampler changed."""
     metadata = make_model(family="unisim", sampler="interpolant", architecture=dict(UNISIM)).metadata()
-    metadata["sampler" if changes.keys() <= {"type", "time_grid", "order"} else "architecture"].update(changes)
+    of_sampler = changes.keys() <= {"type", "time_grid", "step_noise", "order"}
+    metadata["sampler" if of_sampler else "architecture"].update(changes)
     return metadata
 
 
@@ -254,7 +258,8 @@ FAULTS += [
     (unisim(guidance_strength=-1), "guidance_strength"),
     (unisim(other=1), "unknown key 'other'"),
     (unisim(type="bridge"), "this version knows only 'interpolant'"),
-    (unisim(order=2), "unknown key 'order'"),
+    (unisim(order=3), "'order' of 'sampler' of its metadata is neither 1 nor 2"),
+    (unisim(step_noise="none"), "this version knows only 'euler', 'bridge'"),
     (unisim(time_grid=[0, 2]), "from 0 to 1"),
 ]
 

@@ -76,6 +76,10 @@ def test_agrees_with_the_reference(reference):
     grid = [0, 0.2, 0.45, 0.9, 1]
     states = reference.sample(weights, molecule, grid, noise, guided=True)
     np.testing.assert_allclose(network.jump(atoms, x, torch.from_numpy(noise), grid).numpy(), states, rtol=1e-9)
+    bridge = UniSim({**network.config, "step_noise": "bridge", "order": 2}, network.state_dict())
+    assert (bridge.config["step_noise"], bridge.config["order"]) == ("bridge", 2)
+    states = reference.sample_bridge(weights, molecule, grid, noise)
+    np.testing.assert_allclose(bridge.jump(atoms, x, torch.from_numpy(noise), grid).numpy(), states, rtol=1e-9)
 
 
 def test_parameters_have_the_names_of_the_list(small):
@@ -170,6 +174,10 @@ def test_jumps(small, example):
         ({"layers": 1.5}, "whole number"),
         ({"guidance_kernel": 2}, "0 or 1"),
         ({"gamma_clip": 0}, "gamma_clip is 0"),
+        ({"order": 3}, "order must be 1 or 2"),
+        ({"step_noise": "none"}, "'euler' or 'bridge'"),
+        ({"step_noise": 1}, "'euler' or 'bridge'"),
+        ({"order": "2"}, "must be a number"),
     ],
 )
 def test_bad_configs(changes, message):

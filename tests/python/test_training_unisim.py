@@ -222,7 +222,7 @@ def make_raw(labels, *kinds: str) -> dict:
             {**entry, "trajectories": [str(labels)], "name": "noise", "energy_head": 2, "denoising": True},
         ],
         "network": network,
-        "sampler": {"steps": 5},
+        "sampler": {"steps": 5, "step_noise": "bridge", "order": 2},
         "stages": [{**STAGE, "kind": kind, **({} if kind == "energy" else {"data": ["md"]})} for kind in kinds],
         "validation": {"every": 30, "batches": 4, "fraction": 0.3},
         "log_every": 10,
@@ -294,6 +294,7 @@ def test_the_exported_model_jumps(trained, labels):
     file = trained[3]
     stored = ModelFile.load(file)
     assert (stored.family, stored.sampler, len(stored.time_grid)) == ("unisim", "interpolant", 6)
+    assert (stored.step_noise, stored.order) == ("bridge", 2)
     assert any(z == 1 for z, _ in stored.vocabulary)
     model = JumpModel(str(file))
     pdb = app.PDBFile(str(labels.with_suffix(".pdb")))
@@ -390,7 +391,7 @@ def test_conformers_for_denoising(tmp_path):
         (lambda r: r["data"][0].pop("frame_interval_ps"), "stages.1.data holds 'md', which has no frame_interval_ps"),
         (lambda r: r["data"][0]["trajectories"].append("b.xtc"), "data.0.trajectories mixes labelled frames"),
         (lambda r: r["stages"][0].update(subgraphs={"gradient_A": 30}), "stages.0.subgraphs.gradient_A must not be"),
-        (lambda r: r["sampler"].update(order=2), "sampler must have step_noise euler and order 1"),
+        (lambda r: r["sampler"].update(order=3), "sampler.order must be one of 1, 2, not 3."),
         (lambda r: r.pop("temperature_K"), "temperature_K is missing"),
     ],
 )

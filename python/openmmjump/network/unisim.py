@@ -12,7 +12,7 @@ from openmmjump.network.atoms import Atoms
 from openmmjump.network.module import register_tensor
 from openmmjump.network.pvb import Guidance, NoiseStream, uniform_grid
 
-Config = Mapping[str, float | int | bool]
+Config = Mapping[str, float | int | bool | str]
 
 
 class UniSim(nn.Module):
@@ -26,7 +26,8 @@ class UniSim(nn.Module):
     Args:
         config: hidden_dim, ffn_dim, rbf_dim, expansion_dim, heads, layers, inter_neighbors, energy_heads, vector_heads,
             guidance_kernel (both True or False), cutoff, hydrogen_cutoff, noise_scale, vel_scale, gamma_clip,
-            guidance_strength, guidance_scale and temperature (K). What is absent has the published value.
+            guidance_strength, guidance_scale, temperature (K), and those of the sampler: step_noise ("euler" or
+            "bridge") and order (1 or 2). What is absent has the published value.
         tensors: parameters by name.
 
     Raises:
@@ -35,7 +36,7 @@ class UniSim(nn.Module):
 
     def __init__(self, config: Config, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.config: dict[str, float | int | bool] = _full_config(config)
+        self.config: dict[str, float | int | bool | str] = _full_config(config)
         for name, tensor in tensors.items():
             register_tensor(self, name, tensor)
         self._handle: tuple[tuple[int, ...], _network.UniSimNetwork] | None = None
@@ -140,9 +141,12 @@ class UniSim(nn.Module):
         return {**self.__dict__, "_handle": None}
 
 
-def _full_config(config: Config) -> dict[str, float | int | bool]:
+def _full_config(config: Config) -> dict[str, float | int | bool | str]:
     values = _network.full_unisim_config(dict(config))
-    kinds = dict.fromkeys(("vector_heads", "guidance_kernel"), bool)
-    whole = ("hidden_dim", "ffn_dim", "rbf_dim", "expansion_dim", "heads", "layers", "inter_neighbors", "energy_heads")
+    kinds: dict[str, type] = dict.fromkeys(("vector_heads", "guidance_kernel"), bool) | {"step_noise": str}
+    whole = (
+        "hidden_dim", "ffn_dim", "rbf_dim", "expansion_dim", "heads", "layers", "inter_neighbors", "energy_heads",
+        "order",
+    )  # fmt: skip
     kinds |= dict.fromkeys(whole, int)
     return {key: kinds.get(key, float)(value) for key, value in values.items()}

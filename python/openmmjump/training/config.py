@@ -477,8 +477,6 @@ class Config:
         return self.network.family
 
     def _check_unisim(self) -> Iterable[Fault]:
-        if self.sampler.step_noise != "euler" or self.sampler.order != 1:
-            yield "sampler", "must have step_noise euler and order 1: the interpolant of UniSim knows no other."
         kinds = {stage.kind for stage in self.stages}
         if "energy" in kinds and not self.network.energy_heads:
             yield "network.energy_heads", "is 0, but a stage trains energy heads."

@@ -59,11 +59,14 @@ def model_file(weights: Mapping[str, torch.Tensor], run: Run) -> ModelFile:
 
 def _family(config: Config) -> dict[str, Any]:
     """What a model file says of the family, its sampler and its architecture."""
-    if config.family == "unisim":
-        return {"family": "unisim", "sampler": "interpolant", "architecture": unisim_config(config.network)}
-    architecture = network_config(config.network, config.sampler)
+    unisim = config.family == "unisim"
+    architecture = (unisim_config if unisim else network_config)(config.network, config.sampler)
     settings = {name: architecture.pop(name) for name in ("step_noise", "order")}
-    return settings | {"architecture": architecture}
+    return settings | {
+        "family": config.family,
+        "sampler": "interpolant" if unisim else "bridge",
+        "architecture": architecture,
+    }
 
 
 def provenance(run: Run) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def make_network(config: Config) -> torch.nn.Module:
 
     if config.family == "pvb":
         return PVB.initialize(network_config(config.network, config.sampler), int(config.seed))
-    settings = unisim_config(config.network)
+    settings = unisim_config(config.network, config.sampler)
     if config.temperature_K is not None:
         settings["temperature"] = config.temperature_K
     return UniSim.initialize(settings, int(config.seed))

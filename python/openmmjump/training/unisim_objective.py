@@ -11,20 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .config import UniSimLoss, UniSimNetwork, UniSimStage
+from .config import Sampler, UniSimLoss, UniSimNetwork, UniSimStage
 from .unisim_batches import EnergyExample, FieldExample, GuidanceExample
 
 Parts = dict[str, Tensor]
 
 
-def unisim_config(network: UniSimNetwork) -> dict[str, Any]:
-    """The architecture of the family unisim in a model file; with a temperature, the config of a network."""
+def unisim_config(network: UniSimNetwork, sampler: Sampler) -> dict[str, Any]:
+    """The config of openmmjump.network.UniSim but for the temperature."""
     names = (
         "hidden_dim", "ffn_dim", "rbf_dim", "expansion_dim", "heads", "layers", "inter_neighbors", "energy_heads",
         "vector_heads", "guidance_kernel", "cutoff", "hydrogen_cutoff", "noise_scale", "vel_scale", "gamma_clip",
         "guidance_strength", "guidance_scale",
     )  # fmt: skip
-    return {name: getattr(network, name) for name in names}
+    settings = {"step_noise": sampler.step_noise, "order": sampler.order}
+    return {name: getattr(network, name) for name in names} | settings
 
 
 class UniSimObjective(torch.nn.Module):

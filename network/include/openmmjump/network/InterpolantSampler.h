@@ -1,7 +1,7 @@
 #ifndef OPENMMJUMP_NETWORK_INTERPOLANTSAMPLER_H_
 #define OPENMMJUMP_NETWORK_INTERPOLANTSAMPLER_H_
 
-#include "openmmjump/network/Sampler.h"
+#include "openmmjump/network/GridSampler.h"
 #include "openmmjump/network/UniSimNetwork.h"
 #include <memory>
 #include <vector>
@@ -15,8 +15,9 @@ namespace JumpPlugin {
  *     X_t' = X_t + drift(t, X_t) (t' - t) + sigma sqrt(t' - t) z,
  *     drift = v - t sigma^2 eta / gamma_c,        gamma_c = sigma max(sqrt(t (1 - t)), gammaClip),
  *
- * without noise in the last step. v is the network's velocity over velScale and eta its denoiser. Any time grid will
- * do. Positions are in Angstrom.
+ * without noise in the last step. v is the network's velocity over velScale and eta its denoiser. Where gamma is not
+ * clipped X_t + (1 - t) drift = X_t + (1 - t) v - gamma eta is the expected end point, so that the noise of a Brownian
+ * bridge and steps of order 2 (UniSimConfig) hold here too. Positions are in Angstrom.
  *
  * With a guidance kernel and a strength above 0 the drift loses guidanceStrength F_t / guidanceScale (section 8). A
  * guidance callback is added to the drift as it is.
@@ -27,7 +28,7 @@ namespace JumpPlugin {
  * The noise moves the centre of mass, as published: it diffuses by sigma / sqrt(number of atoms) in a jump. Whether
  * that stays is said by the model file, see ModelMetadata::preservesCenterOfMass.
  */
-class InterpolantSampler : public Sampler {
+class InterpolantSampler : public GridSampler {
 public:
     /** Atoms that are evaluated at once unless setMaxAtoms() says otherwise: some GB in single precision. */
     static constexpr int64_t DefaultMaxAtoms = 20000;
@@ -40,11 +41,9 @@ public:
     explicit InterpolantSampler(std::shared_ptr<const UniSimNetwork> network, std::vector<double> timeGrid = {});
 
     const std::shared_ptr<const UniSimNetwork>& getNetwork() const { return network; }
-    const std::vector<double>& getTimeGrid() const { return timeGrid; }
     torch::TensorOptions options() const override { return network->options(); }
     /** Number 0 is not used: there is no starting point to draw. */
     int64_t getNumDraws() const override { return getNumSteps(); }
-    int64_t getNumSteps() const { return static_cast<int64_t>(timeGrid.size()) - 1; }
     /**
      * Above how many atoms the network is evaluated in tiles, which bounds its memory; see UniSimNetwork::evaluate().
      *
@@ -54,13 +53,6 @@ public:
     void setMaxAtoms(int64_t atoms);
     int64_t getMaxAtoms() const { return maxAtoms; }
 
-    torch::Tensor sample(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise,
-                         const Guidance& guidance = {}) const override;
-    /**
-     * As sample(), but return the point of the interpolant at every time of the grid, (steps + 1, N, 3).
-     */
-    torch::Tensor sampleStates(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise,
-                               const Guidance& guidance = {}) const;
     /**
      * The drift in A, (N, 3), the learned guidance included.
      *
@@ -68,18 +60,11 @@ public:
      * @param y  (N, 3) point of the interpolant in A
      */
     torch::Tensor drift(const MoleculeBatch& batch, double t, const torch::Tensor& y) const;
-    /**
-     * Deviation in A of the noise that the step leaving the given point of the grid adds.
-     */
-    double getNoiseScale(int64_t step) const;
-    double getVarianceRate(double t) const override;
 
 private:
-    torch::Tensor run(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise,
-                      const Guidance& guidance, std::vector<torch::Tensor>* states) const;
+    Jump begin(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise) const override;
 
     std::shared_ptr<const UniSimNetwork> network;
-    std::vector<double> timeGrid;
     int64_t maxAtoms = DefaultMaxAtoms;
 };
 

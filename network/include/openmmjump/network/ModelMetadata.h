@@ -22,7 +22,7 @@ struct ModelMetadata {
     double lagTime = 0;           ///< time that one jump covers, in ps
     double temperature = 0;       ///< temperature of the training data, in K
     std::string samplerType;      ///< "bridge" (pvb), "interpolant" (unisim), or "direct" for a draw without steps
-    std::string stepNoise;        ///< noise of a bridge's step: "euler" or "bridge"; empty for other samplers
+    std::string stepNoise;        ///< noise of a sampler's step: "euler" or "bridge"; empty for a draw without steps
     int samplerOrder = 1;         ///< order of the sampler, 1 or 2
     std::vector<double> timeGrid; ///< 0 = t_0 < t_1 < ... < t_n = 1
     /** Pairs (atomic number, block type) the model was trained on; empty optional: all. */

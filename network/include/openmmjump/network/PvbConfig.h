@@ -1,10 +1,9 @@
 #ifndef OPENMMJUMP_NETWORK_PVBCONFIG_H_
 #define OPENMMJUMP_NETWORK_PVBCONFIG_H_
 
+#include "openmmjump/network/ConfigValues.h"
+#include "openmmjump/network/StepNoise.h"
 #include <cstdint>
-#include <map>
-#include <string>
-#include <variant>
 
 namespace JumpPlugin {
 
@@ -36,13 +35,7 @@ struct PvbConfig {
         /** also the vectors Y0 - Y_t of the atoms, as the first vector features */
         Vectors
     };
-    /** Deviation of the noise that a sampler step from t to t' adds. */
-    enum class StepNoise {
-        /** sigma sqrt(t' - t), and none in the last step (Euler-Maruyama, as published) */
-        Euler,
-        /** sigma sqrt((t' - t)(1 - t')/(1 - t)): that of a Brownian bridge with the end point known */
-        Bridge
-    };
+    using StepNoise = JumpPlugin::StepNoise;
 
     /** H, number of scalar channels for each atom, and of vector channels */
     int64_t hiddenDim = 256;
@@ -66,7 +59,7 @@ struct PvbConfig {
     double sigma = 0.2;
     /** prior variance of Y0 in A^2 (the variance itself where the encoder is fixed) */
     double coordPriorVar = 0.5;
-    /** order of the sampler: 1 (Euler-Maruyama, as published) or 2 (multistep, see BridgeSampler) */
+    /** order of the sampler: 1 (Euler-Maruyama, as published) or 2 (multistep, see GridSampler) */
     int64_t order = 1;
     Head head = Head::Drift;
     Encoder encoder = Encoder::Learned;
@@ -74,8 +67,9 @@ struct PvbConfig {
     StepNoise stepNoise = StepNoise::Euler;
 
     /** Settings by name, as in a model file and in Python: hidden_dim, ffn_dim, rbf_dim, heads, layers, encoder_layers,
-     * k_neighbors, cutoff_lower, cutoff_upper, sigma, coord_prior_var (numbers); head, encoder, step_noise (words). */
-    using Values = std::map<std::string, std::variant<double, std::string>>;
+     * k_neighbors, cutoff_lower, cutoff_upper, sigma, coord_prior_var, order (numbers); head, encoder, reference,
+     * step_noise (words). */
+    using Values = ConfigValues;
     /**
      * Make a config from named settings; those that are absent keep their defaults.
      *

@@ -1,9 +1,9 @@
 #ifndef OPENMMJUMP_NETWORK_UNISIMCONFIG_H_
 #define OPENMMJUMP_NETWORK_UNISIMCONFIG_H_
 
+#include "openmmjump/network/ConfigValues.h"
+#include "openmmjump/network/StepNoise.h"
 #include <cstdint>
-#include <map>
-#include <string>
 
 namespace JumpPlugin {
 
@@ -51,11 +51,14 @@ struct UniSimConfig {
     double guidanceScale = 0.5;
     /** temperature in K that sigma() is for; a model file says it as the temperature of its training data */
     double temperature = 300.0;
+    /** order of the sampler: 1 (Euler-Maruyama, as published) or 2 (multistep, see GridSampler) */
+    int64_t order = 1;
+    StepNoise stepNoise = StepNoise::Euler;
 
     /** Settings by name, as in a model file and in Python: hidden_dim, ffn_dim, rbf_dim, expansion_dim, heads, layers,
      * inter_neighbors, energy_heads, vector_heads and guidance_kernel (0 or 1), cutoff, hydrogen_cutoff, noise_scale,
-     * vel_scale, gamma_clip, guidance_strength, guidance_scale, temperature. */
-    using Values = std::map<std::string, double>;
+     * vel_scale, gamma_clip, guidance_strength, guidance_scale, temperature, order (numbers); step_noise (a word). */
+    using Values = ConfigValues;
     /**
      * Make a config from named settings; those that are absent keep their defaults.
      *
