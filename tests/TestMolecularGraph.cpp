@@ -180,6 +180,30 @@ TEST(MolecularGraph, AcceptsConstraintsBetweenRidersOfOneParent) {
     makeMethanol().validate(system);
 }
 
+/** Methanol, all of whose atoms are model atoms. */
+MolecularGraph makeWholeMethanol() {
+    MolecularGraph graph;
+    for (int element : {6, 8, 1, 1, 1, 1})
+        graph.addAtom(graph.getNumAtoms(), element);
+    for (int atom : {1, 2, 3, 4})
+        graph.addBond(0, atom);
+    graph.addBond(5, 1);
+    return graph;
+}
+
+TEST(MolecularGraph, AcceptsConstrainedBondsToHydrogensItMoves) {
+    System system;
+    addMethanol(system);
+    makeWholeMethanol().validate(system);
+    for (const auto& [particle1, particle2] : {std::pair(0, 1), std::pair(2, 3), std::pair(0, 5)}) {
+        System rigid;
+        addMethanol(rigid);
+        rigid.addConstraint(particle1, particle2, 0.15);
+        expectFault([&] { makeWholeMethanol().validate(rigid); },
+                    "joins two model atoms that are not a heavy atom and its hydrogen");
+    }
+}
+
 TEST(MolecularGraph, AcceptsVirtualSitesAsRiders) {
     System system;
     addMethanol(system);

@@ -66,7 +66,7 @@ public:
          * A proposal is accepted with the probability of Metropolis and Hastings, so that jumps leave the Boltzmann
          * distribution as it is, however bad the model. One proposal is drawn in each step; the gate only refuses what
          * is not finite or breaks constraints (and what the caller vetoes); nothing is repaired, and the relaxation
-         * keeps its own friction. Needs a model with a density.
+         * keeps its own friction. Needs a model with a density, and no constraints between model atoms.
          */
         Metropolis = 1
     };
@@ -162,7 +162,8 @@ public:
     /**
      * Set how a proposal is accepted.
      *
-     * @throws OpenMM::OpenMMException for Metropolis, if the model cannot tell how probable its proposals are
+     * @throws OpenMM::OpenMMException for Metropolis, if the model cannot tell how probable its proposals are, or the
+     *         System of the Context constrains model atoms to each other
      *         (JumpModel::hasDensity()), or does not keep orientation and centre of mass by itself
      */
     void setAcceptance(Acceptance rule);
@@ -362,6 +363,7 @@ private:
     std::unique_ptr<AcceptanceRule> rule;     // of the present step
     int degreesOfFreedom;                     // of what a jump moves
     bool hasEnvironment;                      // whether particles outside the graph may be in the way of a jump
+    bool constrained;                         // whether the System constrains model atoms to each other
     bool reachedEnergy;                       // whether the last proposal was good enough to ask for its energy
     bool stepping;                            // whether step() is running
     JumpStatistics statistics;

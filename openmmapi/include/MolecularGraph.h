@@ -149,8 +149,8 @@ public:
      * Check the graph against the System it will be used with and the model that will move it.
      *
      * @throws OpenMM::OpenMMException naming the atom and the fault: a particle the System does not have, a massless
-     *         model atom, a constraint between a rider and an atom it does not ride on, an atom the model was not
-     *         trained for
+     *         model atom, a constraint between a rider and an atom it does not ride on, or between model atoms other
+     *         than a heavy atom and its hydrogen, an atom the model was not trained for
      */
     void validate(const OpenMM::System& system, const JumpModel& model) const;
     /** Check the graph against the System alone, as above. */

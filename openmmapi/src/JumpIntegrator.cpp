@@ -73,6 +73,10 @@ void require(bool condition, const string& message) {
         throw OpenMMException("JumpIntegrator: " + message);
 }
 
+const string ConstrainedProposals =
+    "the System constrains bonds between model atoms, and putting proposals on these constraints would falsify the "
+    "Metropolis criterion: create the System without them";
+
 string formatNumber(double value) {
     stringstream text;
     text << value;
@@ -82,6 +86,22 @@ string formatNumber(double value) {
 double requireTemperature(double temperature) {
     require(isfinite(temperature) && temperature > 0, "the temperature must be above 0 K");
     return temperature;
+}
+
+/** Whether a System constrains two model atoms, which a jump moves one by one: its end must be put on the constraints.
+ */
+bool constrainsModelAtoms(const System& system, const MolecularGraph& graph) {
+    vector<bool> isModelAtom(system.getNumParticles(), false);
+    for (int i = 0; i < graph.getNumAtoms(); i++)
+        isModelAtom[graph.getAtom(i).particle] = true;
+    for (int i = 0; i < system.getNumConstraints(); i++) {
+        int particle1, particle2;
+        double distance;
+        system.getConstraintParameters(i, particle1, particle2, distance);
+        if (isModelAtom[particle1] && isModelAtom[particle2])
+            return true;
+    }
+    return false;
 }
 
 /**
@@ -153,7 +173,7 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
     randomNumberSeed(0), repairPolicy(WhenNeeded), acceptance(Gate), guidanceForceGroups(0), guidanceSteps(0),
     guidanceStrength(1.0), guidanceForceCap(1000.0), guidanceSchedule(FromModel), doublePrecision(false),
     cudaGraphs(false), jumpNumber(0), noiseSeed(0), noiseBranch(0), degreesOfFreedom(0), hasEnvironment(false),
-    reachedEnergy(false), stepping(false) {
+    constrained(false), reachedEnergy(false), stepping(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
     require(!isBound(*relaxation), "the relaxation integrator is already in use by another Context");
     requireTemperature(temperature);
@@ -208,6 +228,7 @@ void JumpIntegrator::setAcceptance(Acceptance rule) {
                 "the model '" + model.getName() +
                     "' does not keep orientation and centre of mass by itself, and superposing its proposals would "
                     "falsify the Metropolis criterion");
+        require(!constrained, ConstrainedProposals);
         require(guidanceForceGroups == 0, "guided jumps cannot be accepted by the Metropolis criterion, which needs "
                                           "the density of the model alone");
     }
@@ -304,6 +325,8 @@ void JumpIntegrator::initialize(ContextImpl& contextRef) {
         throw OpenMMException("This Integrator is already bound to a context");
     const System& system = contextRef.getSystem();
     graph.validate(system, model);
+    constrained = constrainsModelAtoms(system, graph);
+    require(!constrained || acceptance != Metropolis, ConstrainedProposals);
     checkRelaxation();
     checkForces(contextRef);
     CompoundIntegrator::initialize(contextRef);
@@ -456,12 +479,15 @@ RefusalCause JumpIntegrator::draw(JumpRecord& record) {
     {
         StageTimer timer(record, JumpStage::Placement);
         cause = jumpKernel().place(*context);
-        if (rule->isExact() && cause != RefusalCause::NotFinite)
+        // The geometry of a proposal that constraints will change is tested when they have.
+        if ((rule->isExact() || constrained) && cause != RefusalCause::NotFinite)
             cause = RefusalCause::None;
         if (cause == RefusalCause::None) {
             applyProposal();
             cause = jumpKernel().checkConstraints(*context);
         }
+        if (cause == RefusalCause::None && constrained)
+            cause = jumpKernel().checkGeometry(*context);
     }
     if (cause != RefusalCause::None)
         return refuse(record, cause);

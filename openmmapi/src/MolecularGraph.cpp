@@ -77,8 +77,19 @@ void checkRidingAtoms(const MolecularGraph& graph, const System& system) {
     }
 }
 
-/** A constraint survives a jump only if both its particles move as one rigid piece with the same model atom. */
-void checkConstraint(int particle1, int particle2, const Roles& roles) {
+/** Whether two model atoms are a hydrogen and the heavy atom it is bonded to. */
+bool isBondToHydrogen(const MolecularGraph& graph, int atom1, int atom2) {
+    const vector<int>& near = graph.getNeighbors(atom1);
+    return (graph.getAtom(atom1).atomicNumber == 1) != (graph.getAtom(atom2).atomicNumber == 1) &&
+           std::find(near.begin(), near.end(), atom2) != near.end();
+}
+
+/**
+ * A constraint survives a jump if both its particles move as one rigid piece with the same model atom. One of a bond to
+ * a hydrogen that the model moves is restored after the jump, which concerns no atom but a heavy one and its hydrogens;
+ * constraints of heavy atoms hang together, and satisfying them would change the whole molecule.
+ */
+void checkConstraint(int particle1, int particle2, const MolecularGraph& graph, const Roles& roles) {
     auto end = roles.end();
     auto role1 = roles.find(particle1), role2 = roles.find(particle2);
     if (role1 == end && role2 == end)
@@ -87,9 +98,12 @@ void checkConstraint(int particle1, int particle2, const Roles& roles) {
     if (role1 == end || role2 == end)
         fail(what + " joins the graph to a particle outside it, so a jump would break it: add particle " +
              to_string(role1 == end ? particle1 : particle2) + " as a riding atom or remove the constraint");
-    if (role1->second.isModelAtom && role2->second.isModelAtom)
-        fail(what + " joins two model atoms, which a jump moves freely: create the System with constraints=HBonds" +
-             " or without constraints");
+    if (role1->second.isModelAtom && role2->second.isModelAtom) {
+        if (isBondToHydrogen(graph, role1->second.parent, role2->second.parent))
+            return;
+        fail(what + " joins two model atoms that are not a heavy atom and its hydrogen, and a jump moves them freely:" +
+             " create the System with constraints=HBonds or without constraints");
+    }
     if (role1->second.parent != role2->second.parent)
         fail(what + " joins a riding atom to an atom it does not ride on, so a jump would break it: create the" +
              " System with constraints=HBonds or without constraints");
@@ -101,7 +115,7 @@ void checkConstraints(const MolecularGraph& graph, const System& system) {
         int particle1, particle2;
         double distance;
         system.getConstraintParameters(i, particle1, particle2, distance);
-        checkConstraint(particle1, particle2, roles);
+        checkConstraint(particle1, particle2, graph, roles);
     }
 }
 

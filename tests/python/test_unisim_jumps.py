@@ -109,6 +109,28 @@ def test_forces_of_the_system_guide_a_jump():
     assert abs(shift[:, 1:]).max() < 1e-2 * shift[0, 0]
 
 
+@pytest.mark.parametrize("platform", ["Reference", "CPU"])
+def test_constrained_hydrogens_are_model_atoms(platform):
+    """With constraints=HBonds, 2 fs of MD are possible: the end of a jump is put on the constraints."""
+    molecule = cases.build_vacuum(app.HBonds)
+    integrator = cases.make(molecule, model=make_model(), graph=make_graph(molecule.topology), steps=5)
+    simulation = app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(platform))
+    simulation.context.setPositions(molecule.positions)
+    for _ in range(10):
+        simulation.step(1)
+        x = simulation.context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+        assert cases.largest_constraint_error(molecule.system, x) < 2e-5
+    assert integrator.getStatistics().accepted > 5
+
+
+@pytest.mark.parametrize("constraints", [app.AllBonds, app.HAngles])
+def test_constraints_between_heavy_model_atoms_are_refused(constraints):
+    molecule = cases.build_vacuum(constraints)
+    integrator = cases.make(molecule, model=make_model(), graph=make_graph(molecule.topology), steps=0)
+    with pytest.raises(OpenMMException, match="create the System with constraints=HBonds or without constraints"):
+        app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(0))
+
+
 def test_elements_it_does_not_know_are_named():
     molecule = cases.build_vacuum(constraints=None)
     graph = MolecularGraph()
