@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from openmmjump import _network
 from openmmjump.network.atoms import Atoms
-from openmmjump.network.module import register_tensor
+from openmmjump.network.module import Family, NetworkModule
 
 NoiseStream = _network.NoiseStream
 
 Guidance = Callable[[Tensor, float], Tensor]
-Config = Mapping[str, float | int | str]
 
 
 def uniform_grid(steps: int) -> list[float]:
@@ -27,7 +26,7 @@ def dense_grid(steps: int) -> list[float]:
     return _network.dense_grid(steps)
 
 
-class PVB(nn.Module):
+class PVB(NetworkModule):
     """The encoder, decoder and heads of PVB; everything but the parameters lives in C++.
 
     The parameters are the given tensors, under their published names, so `state_dict()` is what a model file holds.
@@ -45,50 +44,20 @@ class PVB(nn.Module):
         ValueError: naming the setting or the tensor that is wrong.
     """
 
-    def __init__(self, config: Config, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        self.config: dict[str, float | int | str] = _full_config(config)
-        for name, tensor in tensors.items():
-            register_tensor(self, name, tensor)
-        self._handle: tuple[tuple[int, ...], _network.PvbNetwork] | None = None
-        self._fused = True
-        self.native()  # validates names and shapes
-
-    @classmethod
-    def initialize(cls, config: Config, seed: int = 0) -> PVB:
-        """A network with fresh random parameters, as published: embeddings N(0, 1), weights Xavier, biases 0."""
-        return cls(config, _network.initialize(dict(config), seed))
-
-    @staticmethod
-    def tensor_shapes(config: Config) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the parameters that a network of this config needs."""
-        return {name: tuple(shape) for name, shape in _network.list_tensors(dict(config))}
-
-    @property
-    def fused(self) -> bool:
-        """Whether attention is one fused operation (default, on the CPU) or a composition of plain ones, slower."""
-        return self._fused
-
-    @fused.setter
-    def fused(self, use: bool) -> None:
-        self._fused = use
-        self.native().fused = use
+    _family = Family(
+        network=_network.PvbNetwork,
+        full_config=_network.full_config,
+        list_tensors=_network.list_tensors,
+        initialize=_network.initialize,
+        kinds=dict.fromkeys(
+            ("hidden_dim", "ffn_dim", "rbf_dim", "heads", "layers", "encoder_layers", "k_neighbors", "order"), int
+        ),
+    )
 
     @property
     def has_velocity(self) -> bool:
         """Whether there is a velocity head."""
         return self.native().has_velocity
-
-    def native(self) -> _network.PvbNetwork:
-        """The C++ network on the present parameters; made anew when a parameter was replaced by another object."""
-        parameters = dict(self.named_parameters())
-        # .to(), optimizers and load_state_dict() change a parameter in place: C++ sees that, but no replaced object.
-        key = tuple(id(p) for p in parameters.values())
-        if self._handle is None or self._handle[0] != key:
-            network = _network.PvbNetwork(self.config, parameters)
-            network.fused = self._fused
-            self._handle = (key, network)
-        return self._handle[1]
 
     def log_variance(self, atoms: Atoms, x0: Tensor) -> Tensor:
         """Logarithm of the variance (A^2) of the bridge's starting point around x0, (N, 3)."""
@@ -177,17 +146,3 @@ class PVB(nn.Module):
             velocity_weight,
             endpoint_weight_cap,
         )
-
-    def forward(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Call a method by name. DistributedDataParallel averages gradients only of what went through `forward`:
-        `ddp("bridge_loss", atoms, ...)`."""
-        return getattr(self, method)(*arguments, **options)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handle": None}
-
-
-def _full_config(config: Config) -> dict[str, float | int | str]:
-    values = _network.full_config(dict(config))
-    whole = ("hidden_dim", "ffn_dim", "rbf_dim", "heads", "layers", "encoder_layers", "k_neighbors", "order")
-    return {key: int(value) if key in whole else value for key, value in values.items()}

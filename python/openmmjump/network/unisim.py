@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from openmmjump import _network
 from openmmjump.network.atoms import Atoms
-from openmmjump.network.module import register_tensor
+from openmmjump.network.module import Family, NetworkModule
 from openmmjump.network.pvb import Guidance, NoiseStream, uniform_grid
 
-Config = Mapping[str, float | int | bool | str]
 
-
-class UniSim(nn.Module):
+class UniSim(NetworkModule):
     """The encoder and heads of UniSim, and its guidance kernel; everything but the parameters lives in C++.
 
     The parameters are the given tensors, under their names, so `state_dict()` is what a model file holds. Positions are
@@ -34,50 +32,25 @@ class UniSim(nn.Module):
         ValueError: naming the setting, the tensor or the atom that is wrong.
     """
 
-    def __init__(self, config: Config, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        self.config: dict[str, float | int | bool | str] = _full_config(config)
-        for name, tensor in tensors.items():
-            register_tensor(self, name, tensor)
-        self._handle: tuple[tuple[int, ...], _network.UniSimNetwork] | None = None
-        self._fused = True
-        self.native()  # validates names and shapes
-
-    @classmethod
-    def initialize(cls, config: Config, seed: int = 0) -> UniSim:
-        """A network with fresh random parameters: embeddings N(0, 1), weights Xavier, biases 0."""
-        return cls(config, _network.initialize_unisim(dict(config), seed))
-
-    @staticmethod
-    def tensor_shapes(config: Config) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the parameters that a network of this config needs."""
-        return {name: tuple(shape) for name, shape in _network.list_unisim_tensors(dict(config))}
-
-    @property
-    def fused(self) -> bool:
-        """Whether attention is one fused operation (default, on the CPU) or a composition of plain ones, slower."""
-        return self._fused
-
-    @fused.setter
-    def fused(self, use: bool) -> None:
-        self._fused = use
-        self.native().fused = use
+    _family = Family(
+        network=_network.UniSimNetwork,
+        full_config=_network.full_unisim_config,
+        list_tensors=_network.list_unisim_tensors,
+        initialize=_network.initialize_unisim,
+        kinds=dict.fromkeys(("vector_heads", "guidance_kernel"), bool)
+        | dict.fromkeys(
+            (
+                "hidden_dim", "ffn_dim", "rbf_dim", "expansion_dim", "heads", "layers", "inter_neighbors",
+                "energy_heads", "order",
+            ),
+            int,
+        ),
+    )  # fmt: skip
 
     @property
     def sigma(self) -> float:
         """Diffusion coefficient of the interpolant in A."""
         return self.native().sigma
-
-    def native(self) -> _network.UniSimNetwork:
-        """The C++ network on the present parameters; made anew when a parameter was replaced by another object."""
-        parameters = dict(self.named_parameters())
-        # .to(), optimizers and load_state_dict() change a parameter in place: C++ sees that, but no replaced object.
-        key = tuple(id(p) for p in parameters.values())
-        if self._handle is None or self._handle[0] != key:
-            network = _network.UniSimNetwork(self.config, parameters)
-            network.fused = self._fused
-            self._handle = (key, network)
-        return self._handle[1]
 
     def encode(self, atoms: Atoms, t: float | Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Scalar (N, H) and vector (N, 3, H) features of the encoder."""
@@ -131,22 +104,3 @@ class UniSim(nn.Module):
         return _network.jump_unisim(
             self.native(), atoms._batch, x0, source, list(time_grid), guidance, max_atoms, all_states
         )
-
-    def forward(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Call a method by name. DistributedDataParallel averages gradients only of what went through `forward`:
-        `ddp("force", atoms, ...)`."""
-        return getattr(self, method)(*arguments, **options)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handle": None}
-
-
-def _full_config(config: Config) -> dict[str, float | int | bool | str]:
-    values = _network.full_unisim_config(dict(config))
-    kinds: dict[str, type] = dict.fromkeys(("vector_heads", "guidance_kernel"), bool) | {"step_noise": str}
-    whole = (
-        "hidden_dim", "ffn_dim", "rbf_dim", "expansion_dim", "heads", "layers", "inter_neighbors", "energy_heads",
-        "order",
-    )  # fmt: skip
-    kinds |= dict.fromkeys(whole, int)
-    return {key: kinds.get(key, float)(value) for key, value in values.items()}
