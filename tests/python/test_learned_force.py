@@ -16,23 +16,7 @@ from openmm import app, unit
 from openmmjump import JumpModel, LearnedForce, MolecularGraph
 from openmmjump.modelfile import ModelFile
 from openmmjump.network import Atoms, UniSim
-
-ARCHITECTURE = {
-    "hidden_dim": 16,
-    "ffn_dim": 16,
-    "rbf_dim": 8,
-    "expansion_dim": 4,
-    "heads": 2,
-    "layers": 1,
-    "inter_neighbors": 16,
-    "energy_heads": 2,
-    "vector_heads": True,
-    "guidance_kernel": False,
-    "cutoff": 5.0,
-    "hydrogen_cutoff": 3.5,
-    "noise_scale": 0.2,
-    "vel_scale": 0.5,
-}
+from unisim_cases import ARCHITECTURE
 
 
 def make_model() -> JumpModel:

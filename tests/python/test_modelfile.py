@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import unisim_cases
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openmm import OpenMMException
@@ -29,23 +30,6 @@ ARCHITECTURE = {
     "cutoff_upper": 10.0,
     "sigma": 0.2,
     "coord_prior_var": 0.5,
-}
-
-UNISIM = {
-    "hidden_dim": 8,
-    "ffn_dim": 8,
-    "rbf_dim": 4,
-    "expansion_dim": 2,
-    "heads": 2,
-    "layers": 1,
-    "inter_neighbors": 16,
-    "energy_heads": 0,
-    "vector_heads": True,
-    "guidance_kernel": False,
-    "cutoff": 5.0,
-    "hydrogen_cutoff": 3.5,
-    "noise_scale": 0.2,
-    "vel_scale": 0.5,
 }
 
 
@@ -145,7 +129,9 @@ def test_cpp_reads_what_python_writes(tmp_path, model):
 @pytest.mark.parametrize("settings", [{}, {"step_noise": "bridge"}, {"step_noise": "bridge", "order": 2}])
 def test_cpp_reads_a_unisim_model(tmp_path, settings):
     path = tmp_path / "model.safetensors"
-    model = make_model(family="unisim", sampler="interpolant", architecture=UNISIM, vocabulary=None, **settings)
+    model = make_model(
+        family="unisim", sampler="interpolant", architecture=unisim_cases.ARCHITECTURE, vocabulary=None, **settings
+    )
     assert model.metadata()["sampler"] == {"type": "interpolant", "time_grid": model.time_grid, **settings}
     model.save(path)
     assert same(model, ModelFile.load(path))
@@ -238,7 +224,9 @@ FAULTS = [
 
 def unisim(**changes) -> dict:
     """Metadata of the family `unisim` with entries of its architecture or sampler changed."""
-    metadata = make_model(family="unisim", sampler="interpolant", architecture=dict(UNISIM)).metadata()
+    metadata = make_model(
+        family="unisim", sampler="interpolant", architecture=dict(unisim_cases.ARCHITECTURE)
+    ).metadata()
     of_sampler = changes.keys() <= {"type", "time_grid", "step_noise", "order"}
     metadata["sampler" if of_sampler else "architecture"].update(changes)
     return metadata

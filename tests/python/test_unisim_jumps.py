@@ -14,36 +14,22 @@ from openmm import OpenMMException, app, unit
 from openmmjump import JumpModel, MolecularGraph
 from openmmjump.modelfile import ModelFile
 from openmmjump.network import UniSim
+from unisim_cases import ARCHITECTURE
 
-ARCHITECTURE = {
-    "hidden_dim": 8,
-    "ffn_dim": 8,
-    "rbf_dim": 4,
-    "expansion_dim": 2,
-    "heads": 2,
-    "layers": 1,
-    "inter_neighbors": 16,
-    "energy_heads": 0,
-    "vector_heads": True,
-    "guidance_kernel": False,
-    "cutoff": 5.0,
-    "hydrogen_cutoff": 3.5,
-    "noise_scale": 0.003,
-    "vel_scale": 0.5,
-}
+QUIET = ARCHITECTURE | {"noise_scale": 0.003}
 TIME_GRID = [0.0, 0.25, 0.5, 1.0]
 VARIANCE = 0.01 * 0.003**2 * 0.0083144626 * 300 * 0.5  # nm^2: half of the time adds noise
 
 
 def make_model(**changes) -> JumpModel:
-    tensors = dict(UniSim.initialize(ARCHITECTURE, 1).state_dict())
+    tensors = dict(UniSim.initialize(QUIET, 1).state_dict())
     for head in ("velocity", "denoiser"):
         tensors[f"{head}.linear_v.weight"] = torch.zeros_like(tensors[f"{head}.linear_v.weight"])
     arguments = dict(
         name="noise",
         family="unisim",
         sampler="interpolant",
-        architecture=ARCHITECTURE,
+        architecture=QUIET,
         tensors=tensors,
         lag_time=100.0,
         temperature=300.0,
