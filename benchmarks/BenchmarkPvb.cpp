@@ -4,11 +4,10 @@
 
 #include <ATen/Parallel.h>
 
-#include <algorithm>
-#include <chrono>
 #include <functional>
 
 #include "PvbCases.h"
+#include "Timing.h"
 #include "openmmjump/network/BridgeSampler.h"
 #include "openmmjump/network/CounterNoise.h"
 #include "openmmjump/network/PvbConfigReader.h"
@@ -46,17 +45,6 @@ Case makePublished(int64_t atoms, int64_t hiddenDim) {
     config.hiddenDim = hiddenDim;
     config.ffnDim = 2 * hiddenDim;
     return Case(config, PvbNetwork::initialize(config, 1), BridgeSampler::uniformGrid(10), atoms);
-}
-
-double secondsOf(const std::function<void()>& action) {
-    const auto start = std::chrono::steady_clock::now();
-    action();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-    std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-    return values[values.size() / 2];
 }
 
 /** Time both ways in turn: the reported time is the frozen network's. */

@@ -4,10 +4,7 @@
 
 #include <ATen/Parallel.h>
 
-#include <algorithm>
-#include <chrono>
-#include <functional>
-
+#include "Timing.h"
 #include "UniSimCases.h"
 #include "openmmjump/network/RadiusGraph.h"
 
@@ -15,17 +12,6 @@ using namespace JumpPlugin;
 using torch::Tensor;
 
 namespace {
-
-double secondsOf(const std::function<void()>& action) {
-    const auto start = std::chrono::steady_clock::now();
-    action();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-    std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-    return values[values.size() / 2];
-}
 
 std::shared_ptr<UniSimNetwork> makePublished(bool fused) {
     auto network = std::make_shared<UniSimNetwork>(UniSimConfig(), UniSimNetwork::initialize(UniSimConfig(), 1));
