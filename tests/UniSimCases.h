@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "PvbCases.h"
-#include "openmmjump/network/UniSimNetwork.h"
+#include "SmallUniSim.h"
 
 namespace JumpPlugin {
 
@@ -41,21 +41,6 @@ inline std::shared_ptr<UniSimNetwork> narrowUniSim(bool fused = true, bool train
     auto network = std::make_shared<UniSimNetwork>(config, tensors);
     network->setFused(fused);
     return network;
-}
-
-/** A small network of random weights in double precision; the config's sizes are replaced. */
-inline std::shared_ptr<UniSimNetwork> smallUniSim(UniSimConfig config = {}, bool training = false) {
-    config.hiddenDim = 12;
-    config.ffnDim = 10;
-    config.rbfDim = 6;
-    config.expansionDim = 3;
-    config.heads = 3;
-    config.layers = 2;
-    config.energyHeads = 2;
-    TensorMap tensors = UniSimNetwork::initialize(config, 7);
-    for (auto& entry : tensors)
-        entry.second = entry.second.to(torch::kFloat64).requires_grad_(training);
-    return std::make_shared<UniSimNetwork>(config, tensors);
 }
 
 inline MoleculeBatch makeUniSimBatch(const torch::Tensor& atomType, const torch::Tensor& edgeMask = {},

@@ -8,7 +8,7 @@
 #include "MixtureModel.h"
 #include "Molecules.h"
 #include "PlatformTest.h"
-#include "UniSimModel.h"
+#include "SmallUniSim.h"
 
 using namespace JumpPlugin;
 using namespace JumpTests;
@@ -110,7 +110,7 @@ protected:
 TEST_F(AllAtomsTest, ConstraintsHoldAfterJumps) {
     for (const int relaxation : {0, 3}) {
         Methanol methanol;
-        auto integrator = makeIntegrator(methanol, JumpModel::fromBytes(UniSimModel().getBytes()));
+        auto integrator = makeIntegrator(methanol, JumpModel::fromBytes(makeUniSimFile()));
         integrator->setGateSettings(openGate());
         integrator->setRelaxationSteps(relaxation);
         Context context(methanol.system, *integrator, getPlatform());

@@ -8,7 +8,7 @@
 #include "LearnedForce.h"
 #include "Molecules.h"
 #include "PlatformTest.h"
-#include "UniSimModel.h"
+#include "SmallUniSim.h"
 #include "WalkModel.h"
 #include "openmm/serialization/XmlSerializer.h"
 
@@ -44,7 +44,7 @@ struct Mixture {
 
 class LearnedForceTest : public PlatformTest {
 protected:
-    static JumpModel loadModel() { return JumpModel::fromBytes(UniSimModel().getBytes()); }
+    static JumpModel loadModel() { return JumpModel::fromBytes(makeUniSimFile()); }
     static LearnedForce* makeForce(const MolecularGraph& graph, LearnedForce::Kind kind = LearnedForce::Energy) {
         auto* force = new LearnedForce(loadModel(), graph, kind);
         force->setUseDoublePrecision(true);
@@ -102,7 +102,7 @@ protected:
 } // namespace
 
 TEST_F(LearnedForceTest, EnergyAndForcesAreTheNetworks) {
-    const UniSimNetwork network = UniSimModel().getNetwork();
+    const auto network = guidedUniSim();
     for (int head : {0, 1})
         for (double time : {0.0, 0.7}) {
             Mixture mixture;
@@ -112,9 +112,9 @@ TEST_F(LearnedForceTest, EnergyAndForcesAreTheNetworks) {
             const State state = compute(mixture.system, mixture.positions, getPlatform(), time);
             const torch::Tensor t = torch::full({}, time, torch::kFloat64), x = getTensor(mixture);
             const MoleculeBatch batch = makeBatch(mixture.graph);
-            const double energy = 100 * network.energy(batch, t, x, head).sum().item<double>(); // of 100 kJ/mol
+            const double energy = 100 * network->energy(batch, t, x, head).sum().item<double>(); // of 100 kJ/mol
             EXPECT_NEAR(energy, state.getPotentialEnergy(), 1e-5 * abs(energy));
-            expectForces(mixture, 1000 * network.force(batch, t, x, head), state.getForces()); // of MJ/mol/nm
+            expectForces(mixture, 1000 * network->force(batch, t, x, head), state.getForces()); // of MJ/mol/nm
         }
 }
 
@@ -171,13 +171,13 @@ TEST_F(LearnedForceTest, GuidanceKernel) {
     LearnedForce* force = makeForce(mixture.graph, LearnedForce::GuidanceKernel);
     force->setDefaultTime(0.3);
     mixture.system.addForce(force);
-    const UniSimNetwork network = UniSimModel().getNetwork();
+    const auto network = guidedUniSim();
     for (double time : {0.3, 1.0}) {
         const auto given = time == 0.3 ? optional<double>() : time;
         const State state = compute(mixture.system, mixture.positions, getPlatform(), given);
         const torch::Tensor t = torch::full({}, time, torch::kFloat64);
         const torch::NoGradGuard noGrad;
-        expectForces(mixture, -1000 * network.guidance(makeBatch(mixture.graph), t, getTensor(mixture)),
+        expectForces(mixture, -1000 * network->guidance(makeBatch(mixture.graph), t, getTensor(mixture)),
                      state.getForces());
         EXPECT_EQ(state.getPotentialEnergy(), 0);
     }
