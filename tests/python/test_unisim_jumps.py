@@ -9,39 +9,15 @@ import contract_cases as cases
 import numpy as np
 import openmm
 import pytest
-import torch
 from openmm import OpenMMException, app, unit
-from openmmjump import JumpModel, MolecularGraph
-from openmmjump.modelfile import ModelFile
-from openmmjump.network import UniSim
-from unisim_cases import ARCHITECTURE
+from openmmjump import MolecularGraph
+from unisim_cases import NOISE_SCALE, make_noise_model
 
-QUIET = ARCHITECTURE | {"noise_scale": 0.003}
-TIME_GRID = [0.0, 0.25, 0.5, 1.0]
-VARIANCE = 0.01 * 0.003**2 * 0.0083144626 * 300 * 0.5  # nm^2: half of the time adds noise
-
-
-def make_model(**changes) -> JumpModel:
-    tensors = dict(UniSim.initialize(QUIET, 1).state_dict())
-    for head in ("velocity", "denoiser"):
-        tensors[f"{head}.linear_v.weight"] = torch.zeros_like(tensors[f"{head}.linear_v.weight"])
-    arguments = dict(
-        name="noise",
-        family="unisim",
-        sampler="interpolant",
-        architecture=QUIET,
-        tensors=tensors,
-        lag_time=100.0,
-        temperature=300.0,
-        time_grid=TIME_GRID,
-        preserves_orientation=True,
-        preserves_center_of_mass=True,
-    )
-    return JumpModel.fromBytes(ModelFile(**(arguments | changes)).to_bytes(), "noise")
+VARIANCE = 0.01 * NOISE_SCALE**2 * 0.0083144626 * 300 * 0.5  # nm^2: half of the time adds noise
 
 
 def make_graph(topology: app.Topology) -> MolecularGraph:
-    return MolecularGraph.fromTopology(topology, make_model())
+    return MolecularGraph.fromTopology(topology, make_noise_model())
 
 
 def test_hydrogens_are_model_atoms():
@@ -57,7 +33,7 @@ def test_hydrogens_are_model_atoms():
 
 def test_jumps_are_the_noise_of_the_interpolant():
     molecule = cases.build_vacuum(constraints=None)
-    integrator = cases.make(molecule, model=make_model(), graph=make_graph(molecule.topology), steps=0)
+    integrator = cases.make(molecule, model=make_noise_model(), graph=make_graph(molecule.topology), steps=0)
     simulation = app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(0))
     displacements, before = [], molecule.positions
     simulation.context.setPositions(before)
@@ -82,7 +58,7 @@ def test_forces_of_the_system_guide_a_jump():
     molecule.system.addForce(pull)
     ends = []
     for groups in (set(), {7}):
-        integrator = cases.make(molecule, model=make_model(), graph=make_graph(molecule.topology), steps=0)
+        integrator = cases.make(molecule, model=make_noise_model(), graph=make_graph(molecule.topology), steps=0)
         integrator.setGuidanceForceGroups(groups)
         simulation = app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(0))
         simulation.context.setPositions(molecule.positions)
@@ -95,24 +71,10 @@ def test_forces_of_the_system_guide_a_jump():
     assert abs(shift[:, 1:]).max() < 1e-2 * shift[0, 0]
 
 
-@pytest.mark.parametrize("platform", ["Reference", "CPU"])
-def test_constrained_hydrogens_are_model_atoms(platform):
-    """With constraints=HBonds, 2 fs of MD are possible: the end of a jump is put on the constraints."""
-    molecule = cases.build_vacuum(app.HBonds)
-    integrator = cases.make(molecule, model=make_model(), graph=make_graph(molecule.topology), steps=5)
-    simulation = app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(platform))
-    simulation.context.setPositions(molecule.positions)
-    for _ in range(10):
-        simulation.step(1)
-        x = simulation.context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
-        assert cases.largest_constraint_error(molecule.system, x) < 2e-5
-    assert integrator.getStatistics().accepted > 5
-
-
 @pytest.mark.parametrize("constraints", [app.AllBonds, app.HAngles])
 def test_constraints_between_heavy_model_atoms_are_refused(constraints):
     molecule = cases.build_vacuum(constraints)
-    integrator = cases.make(molecule, model=make_model(), graph=make_graph(molecule.topology), steps=0)
+    integrator = cases.make(molecule, model=make_noise_model(), graph=make_graph(molecule.topology), steps=0)
     with pytest.raises(OpenMMException, match="create the System with constraints=HBonds or without constraints"):
         app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(0))
 
@@ -122,6 +84,6 @@ def test_elements_it_does_not_know_are_named():
     graph = MolecularGraph()
     for atom in molecule.topology.atoms():
         graph.addAtom(atom.index, 10)
-    integrator = cases.make(molecule, model=make_model(), graph=graph, steps=0)
+    integrator = cases.make(molecule, model=make_noise_model(), graph=graph, steps=0)
     with pytest.raises(OpenMMException, match=r"not trained for model atom 0 \(particle 0\): atomic number 10"):
         app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(0))

@@ -1,6 +1,11 @@
-"""A small UniSim network for tests: its architecture as in a model file."""
+"""A small UniSim network for tests: its architecture as in a model file, and a model whose jumps are noise."""
 
 from __future__ import annotations
+
+import torch
+from openmmjump import JumpModel
+from openmmjump.modelfile import ModelFile
+from openmmjump.network import UniSim
 
 ARCHITECTURE = {
     "hidden_dim": 16,
@@ -18,3 +23,25 @@ ARCHITECTURE = {
     "noise_scale": 0.2,
     "vel_scale": 0.5,
 }
+NOISE_SCALE = 0.003
+
+
+def make_noise_model() -> JumpModel:
+    """A model whose heads are 0: a jump is the noise of the interpolant in half of the time."""
+    architecture = ARCHITECTURE | {"noise_scale": NOISE_SCALE}
+    tensors = dict(UniSim.initialize(architecture, 1).state_dict())
+    for head in ("velocity", "denoiser"):
+        tensors[f"{head}.linear_v.weight"] = torch.zeros_like(tensors[f"{head}.linear_v.weight"])
+    file = ModelFile(
+        name="noise",
+        family="unisim",
+        sampler="interpolant",
+        architecture=architecture,
+        tensors=tensors,
+        lag_time=100.0,
+        temperature=300.0,
+        time_grid=[0.0, 0.25, 0.5, 1.0],
+        preserves_orientation=True,
+        preserves_center_of_mass=True,
+    )
+    return JumpModel.fromBytes(file.to_bytes(), "noise")

@@ -33,6 +33,7 @@ from contract_cases import (
 from openmm import app, unit
 from openmmjump import JumpIntegrator, MolecularGraph, data
 from openmmjump.demo.molecule import Molecule
+from unisim_cases import make_noise_model
 
 DATA = Path(__file__).parents[2] / "data"
 WATER = {  # force field and whether the water is rigid
@@ -286,6 +287,19 @@ def test_constraints(name, constraints):
         run.step(1)
         assert largest_constraint_error(run.system, positions(run)) < 2e-5
     assert integrator.getStatistics().accepted == 5
+
+
+def test_constrained_hydrogens_are_model_atoms(name):
+    """A model that moves hydrogens keeps HBonds: the end of a jump is put on the constraints."""
+    molecule, model = build_vacuum(app.HBonds), make_noise_model()
+    graph = MolecularGraph.fromTopology(molecule.topology, model, system=molecule.system)
+    assert graph.getNumRidingAtoms() == 0
+    integrator = make(molecule, model=model, graph=graph, steps=5)
+    run = simulate(molecule, integrator, name)
+    for _ in range(10):
+        run.step(1)
+        assert largest_constraint_error(run.system, positions(run)) < 2e-5
+    assert integrator.getStatistics().accepted > 5
 
 
 @pytest.mark.parametrize("constraints", [app.AllBonds, app.HAngles])
