@@ -16,7 +16,8 @@ import numpy as np
 import openmm
 import pytest
 from contract_cases import make, positions, shipped, simulate, solvated_by_formula
-from openmm import unit
+from openmm import Context, Platform, VerletIntegrator, app, unit
+from openmmjump import data
 from openmmjump.demo.guidance import guide
 from openmmjump.demo.runs import remove_safeguards
 
@@ -149,3 +150,33 @@ def test_example_of_rmsd_guidance(tmp_path):
     assert free["force_evaluations"] == 0 and guided["force_evaluations"] > 1
     assert guided["jumps"] < free["jumps"]
     assert (tmp_path / "guidance_rmsd.png").stat().st_size > 5000
+
+
+def test_solvent_example_prints_the_table_of_the_documentation(tmp_path):
+    command = [sys.executable, EXAMPLES / "guidance_solvent.py", "--solvents", "hexane", "--strengths", "1"]
+    command += ["--jumps", "40", "--platform", "CPU", "--out", tmp_path]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    guided, filtered = json.loads((tmp_path / "guidance_solvent.json").read_text())
+    assert (guided["kind"], filtered["kind"]) == ("α = 1", "filter")
+    assert guided["accepted"] > 0.9 > filtered["accepted"] > 0.1
+    assert np.sum(guided["histogram"]) == pytest.approx(1)
+    assert (tmp_path / "guidance_solvent.png").stat().st_size > 5000
+
+
+def test_solvent_example_guides_by_what_changed():
+    """The two force groups together have the energy of the new solvent minus that of water."""
+    sys.path.insert(0, str(EXAMPLES))
+    import guidance_solvent as example
+
+    sys.path.remove(str(EXAMPLES))
+    pdb = app.PDBFile(data.path("alanine-dipeptide.pdb"))
+
+    def energy(system, groups=-1):
+        context = Context(system, VerletIntegrator(0.001), Platform.getPlatform("Reference"))
+        context.setPositions(pdb.positions)
+        return context.getState(energy=True, groups=groups).getPotentialEnergy()._value
+
+    new, water = (example.make_system(pdb.topology, permittivity) for permittivity in (1.9, example.WATER))
+    moved = example.move(pdb.topology, 1.9)
+    assert energy(moved, {example.NEW, example.OLD}) == pytest.approx(energy(new) - energy(water), abs=1e-6)
+    assert energy(moved, {0, example.NEW}) == pytest.approx(energy(new), abs=1e-6)

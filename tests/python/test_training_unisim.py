@@ -346,6 +346,27 @@ def test_pairs_keep_their_translation(labels, tmp_path):
     trainer.report.close()
 
 
+def test_forces_turn_with_superposed_frames(labels, tmp_path):
+    """x1 is x0 turned, with its forces: superposed, both are those of x0."""
+    turn = np.linalg.qr(normal(3, 3, seed=3).numpy())[0]
+    turn[:, 2] *= np.sign(np.linalg.det(turn))
+    with np.load(labels) as stored:
+        x0, f0 = stored["positions"][0], stored["forces"][0]
+    file = tmp_path / "turned.npz"
+    np.savez(file, positions=[x0, x0 @ turn, x0], forces=[f0, f0 @ turn, f0], energies=[1.0, 2.0, 3.0])
+    raw = make_raw(labels, "guidance") | {"lag_time_ps": 0.01}
+    raw["data"] = [raw["data"][0] | {"trajectories": [str(file)], "superpose": True}]
+    raw["validation"]["fraction"] = 0
+    trainer = Trainer(load(write_config(tmp_path, raw)))
+    (pairs,) = trainer.pair_sets(trainer.config.stages[0], held_out=False)
+    first = np.array([0, 1])
+    (x0, x1), (f0, f1) = pairs.positions(first), pairs.forces(first)
+    assert np.abs(f0[1] - f0[0] @ turn).max() < 1e-5  # MJ/mol/nm
+    assert np.abs(x1 - x0).max() < 1e-4
+    assert np.abs(f1 - f0).max() < 1e-4
+    trainer.report.close()
+
+
 def test_runs_on_subgraphs_with_jumps_in_a_closed_loop(labels, tmp_path):
     raw = make_raw(labels, "energy", "field", "guidance")
     small = {"above_atoms": 10, "environment_A": 4, "gradient_A": 2.5}

@@ -64,17 +64,31 @@ class PairSet:
             x1 += (centroids[first + self.lag] - centroids[first])[:, None].astype(x1.dtype)
         return x0, x1 if self.anchor is None else superpose(x1, x0, self.anchor)
 
+    def forces(self, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Forces at x0 and x1 (n, N, 3), those at x1 turned with it."""
+        f0, f1 = (np.array(self.system.forces[first + later]) for later in (0, self.lag))
+        if self.anchor is None or self.lag == 0:
+            return f0, f1
+        x0, x1 = (np.array(self.system.frames[first + later]) for later in (0, self.lag))
+        return f0, (f1 @ rotations(x1, x0, self.anchor)).astype(f1.dtype)
 
-def superpose(moved: np.ndarray, fixed: np.ndarray, anchor: np.ndarray) -> np.ndarray:
-    """Each of ``moved`` (n, N, 3) turned and shifted onto ``fixed`` so that the anchor atoms agree best.
+
+def rotations(moved: np.ndarray, fixed: np.ndarray, anchor: np.ndarray) -> np.ndarray:
+    """Rotations R (n, 3, 3) with which the anchor atoms of ``moved`` (n, N, 3) @ R, centred, agree best with ``fixed``.
 
     Kabsch's algorithm with a proper rotation (no mirror image), in double precision.
     """
-    a, b = moved[:, anchor].astype(np.float64), fixed[:, anchor].astype(np.float64)
-    ca, cb = a.mean(1, keepdims=True), b.mean(1, keepdims=True)
-    u, _, vt = np.linalg.svd(np.swapaxes(a - ca, 1, 2) @ (b - cb))
+    a, b = (x[:, anchor].astype(np.float64) for x in (moved, fixed))
+    a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
+    u, _, vt = np.linalg.svd(np.swapaxes(a, 1, 2) @ b)
     u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
-    return ((moved - ca) @ (u @ vt) + cb).astype(moved.dtype)
+    return u @ vt
+
+
+def superpose(moved: np.ndarray, fixed: np.ndarray, anchor: np.ndarray) -> np.ndarray:
+    """Each of ``moved`` (n, N, 3) turned and shifted onto ``fixed`` so that the anchor atoms agree best."""
+    ca, cb = (x[:, anchor].astype(np.float64).mean(1, keepdims=True) for x in (moved, fixed))
+    return ((moved - ca) @ rotations(moved, fixed, anchor) + cb).astype(moved.dtype)
 
 
 def make_pairs(

@@ -269,9 +269,7 @@ class UniSimCollator(Collator):
     def _guidance(self, pieces: list[Piece], t: torch.Tensor, share: float) -> GuidanceExample:
         s = self.sets[pieces[0].number]
         first, energies = np.array([p.first for p in pieces]), self.energies[pieces[0].number]
-        forces = [
-            np.concatenate([s.system.forces[p.first + later][p.rows] for p in pieces]) for later in (0, s.lag)
-        ]  # fmt: skip
+        forces = [np.concatenate([f[p.rows] for f, p in zip(ends, pieces, strict=True)]) for ends in s.forces(first)]
         labels = [self._tensor(a) for a in (*forces, energies[first], energies[first + s.lag])]
         return GuidanceExample(
             self._join(pieces), *self._ends(pieces), t, self._mask(pieces), *labels, share
