@@ -1,14 +1,15 @@
 """Move a model to another solvent: guidance by what changed in the force field.
 
-The shipped model has learned alanine dipeptide in water (GBn2). `python guidance_solvent.py` uses it in chloroform and
-hexane (GBn2 with their dielectric constants), without guidance and guided by the difference of the two force fields, U(new) - U(water): a force group that
-holds the solvent of the new System, and one that holds the old one with its sign reversed. Terms that didn't change
-cancel, above all the stiff ones, and populations the model knows don't count twice. The dynamics after each jump are
-those of the new solvent alone.
+The shipped model has learned alanine dipeptide in water (GBn2). `python guidance_solvent.py` uses it in chloroform
+and hexane (GBn2 with their dielectric constants), without guidance and guided by the difference of the two force
+fields, U(new) - U(water): a force group that holds the solvent of the new System, and one that holds the old one with
+its sign reversed. Terms that didn't change cancel, above all the stiff ones, and populations the model knows don't
+count twice. The dynamics after each jump are those of the new solvent alone.
 
-Guidance tilts each step of the sampler by the force at the present point. Where a jump goes is decided by what lies ahead,
-so that is a first-order correction. The last line of each solvent is without guidance, with a proposal filter instead that
-accepts a jump by Metropolis' rule for the same difference: exact for a model that jumps reversibly in its own solvent.
+Guidance tilts each step of the sampler by the force at the present point. Where a jump goes is decided by what lies
+ahead, so that is a first-order correction. The last line of each solvent is without guidance, with a proposal filter
+instead that accepts a jump by Metropolis' rule for the same difference: exact for a model that jumps reversibly in
+its own solvent.
 
 Prints how far the populations of phi and psi are from reweighted molecular dynamics in that solvent (Jensen-Shannon
 divergence), and writes guidance_solvent.json and guidance_solvent.png.
@@ -115,7 +116,9 @@ def make_context(topology: app.Topology, permittivity: float, platform: str) -> 
     return openmm.Context(move(topology, permittivity), integrator, openmm.Platform.getPlatform(platform))
 
 
-def measure(solvent: str, permittivity: float, target: np.ndarray, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def measure(
+    solvent: str, permittivity: float, target: np.ndarray, arguments: argparse.Namespace
+) -> list[dict[str, Any]]:
     """Jensen-Shannon divergence from the target, in bits, and the histogram, for each strength and for the filter."""
     pdb = app.PDBFile(data.path("alanine-dipeptide.pdb"))
     context = make_context(pdb.topology, permittivity, arguments.platform)

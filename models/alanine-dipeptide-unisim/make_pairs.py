@@ -7,23 +7,24 @@
     cd ../alanine-dipeptide-unisim
     python make_pairs.py --equilibrium ../alanine-dipeptide/ALL --seeded ../alanine-dipeptide/LEFT
 
-Each pair is (x_t, x_t+lag). Starting points follow the equilibrium ensemble, because UniSim's field knows X_t and not X_0:
-it learns the flow from the ensemble of starts to that of ends. Pairs that begin or end in alpha_L are so rare that they
-are a set of their own (``rare``, beside ``common``), to be drawn more often and counted less; how they divide into
-staying, leaving and entering follows from population and leaving probability in ../alanine-dipeptide/data/pairs.json and
-detailed balance (entering pairs are leaving ones with their ends exchanged).
+Each pair is (x_t, x_t+lag). Starting points follow the equilibrium ensemble, because UniSim's field knows X_t and not
+X_0: it learns the flow from the ensemble of starts to that of ends. Pairs that begin or end in alpha_L are so rare
+that they are a set of their own (``rare``, beside ``common``), to be drawn more often and counted less; how they
+divide into staying, leaving and entering follows from population and leaving probability in
+../alanine-dipeptide/data/pairs.json and detailed balance (entering pairs are leaving ones with their ends exchanged).
 
 What is done to the frames:
 
-- X-H bonds, rigid in the runs, get lengths from the Boltzmann distribution of their bond term, r^2 exp(-k (r - r0)^2 / 2kT):
-  the model is to be used without constraints, too. (What the lengths have to do with the rest is neglected.)
-- x_t+lag is superposed on x_t by its heavy atoms, and the hydrogens of each methyl are renamed in a circle so that they are
-  nearest to where they were: how the molecule turns as a whole, and how methyls turn by thirds, is no conformational change.
+- X-H bonds, rigid in the runs, get lengths from the Boltzmann distribution of their bond term, r^2 exp(-k (r - r0)^2
+  / 2kT): the model is to be used without constraints, too. (What the lengths have to do with the rest is neglected.)
+- x_t+lag is superposed on x_t by its heavy atoms, and the hydrogens of each methyl are renamed in a circle so that
+  they are nearest to where they were: how the molecule turns as a whole, and how methyls turn by thirds, is no
+  conformational change.
 - Forces and energies are those of the System without constraints.
 
-Written are OUT/{common,rare}-NN.npz with positions, forces and energies of 1,000 pairs each: frames k and k + 1000 are a
-pair, so that with an interval of lag / 1000 ``openmm-jump train`` sees just these pairs. OUT/pairs.json says how it was.
-"""
+Written are OUT/{common,rare}-NN.npz with positions, forces and energies of 1,000 pairs each: frames k and k + 1000
+are a pair, so that with an interval of lag / 1000 ``openmm-jump train`` sees just these pairs. OUT/pairs.json says
+how it was."""
 
 import argparse
 import json
@@ -33,7 +34,6 @@ from pathlib import Path
 import numpy as np
 import openmm
 from openmm import app, unit
-
 from openmmjump.training.pairs import superpose
 
 HERE = Path(__file__).resolve().parent

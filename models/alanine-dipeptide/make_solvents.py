@@ -5,9 +5,9 @@
         --start alpha_L --restart
     python make_solvents.py --equilibrium ALL --seeded LEFT
 
-The solvent is GBn2 with another dielectric constant. A conformation of water counts in another solvent
-by exp(-(U' - U) / kT), with the energies U of its whole System. How many independent conformations that leaves is told by
-Kish's effective size, (sum w)^2 / sum w^2. Conformations in alpha_L are from the seeded run, with the population that
+The solvent is GBn2 with another dielectric constant. A conformation of water counts in another solvent by exp(-(U' -
+U) / kT), with the energies U of its whole System. How many independent conformations that leaves is told by Kish's
+effective size, (sum w)^2 / sum w^2. Conformations in alpha_L are from the seeded run, with the population that
 data/pairs.json knows from a biased one.
 
 Written is OUT: for each solvent its histogram [36, 36], phi first, and a JSON text `metadata`.
@@ -21,9 +21,8 @@ import numpy as np
 import openmm
 from generate import FORCE_FIELD, GAS_CONSTANT, TEMPERATURE, molecule
 from openmm import app
-from sets import LEFT, Run
-
 from openmmjump.evaluation.histograms import BINS, bin_index, jensen_shannon
+from sets import LEFT, Run
 
 HERE = Path(__file__).resolve().parent
 SOLVENTS = {"water": 78.5, "chloroform": 4.8, "hexane": 1.9}  # relative permittivity
