@@ -295,7 +295,8 @@ TEST(UniSimModelFile, GivesTheSampler) {
 }
 
 TEST(UniSimModelFile, SaysNoiseAndOrder) {
-    const auto tensors = toStored(narrowUniSim()->getTensors());
+    const auto network = narrowUniSim(); // whose tensors are stored, not copied
+    const auto tensors = toStored(network->getTensors());
     ModelMetadata metadata = narrowMetadata();
     metadata.stepNoise = "bridge";
     metadata.samplerOrder = 2;
