@@ -149,6 +149,12 @@ def test_what_may_change_on_resuming(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("name", ["gamma_clip", "guidance_strength"])
+def test_settings_of_unisims_sampler_are_refused_for_pvb(tmp_path, name):
+    with pytest.raises(ConfigError, match=f"sampler.{name} is a setting of unisim, but the network is of pvb"):
+        read(tmp_path, SMALL, f"sampler.{name}=0.1")
+
+
 def test_the_documentation_holds_every_setting():
     text = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
     assert reference() in text, "run: python -c 'import openmmjump.training.config as c; print(c.reference())'"

@@ -222,7 +222,7 @@ def make_raw(labels, *kinds: str) -> dict:
             {**entry, "trajectories": [str(labels)], "name": "noise", "energy_head": 2, "denoising": True},
         ],
         "network": network,
-        "sampler": {"steps": 5, "step_noise": "bridge", "order": 2},
+        "sampler": {"gamma_clip": 0.03, "steps": 5, "step_noise": "bridge", "order": 2},
         "stages": [{**STAGE, "kind": kind, **({} if kind == "energy" else {"data": ["md"]})} for kind in kinds],
         "validation": {"every": 30, "batches": 4, "fraction": 0.3},
         "log_every": 10,
@@ -295,6 +295,7 @@ def test_the_exported_model_jumps(trained, labels):
     stored = ModelFile.load(file)
     assert (stored.family, stored.sampler, len(stored.time_grid)) == ("unisim", "interpolant", 6)
     assert (stored.step_noise, stored.order) == ("bridge", 2)
+    assert (stored.architecture["gamma_clip"], stored.architecture["guidance_strength"]) == (0.03, 0.05)
     assert any(z == 1 for z, _ in stored.vocabulary)
     model = JumpModel(str(file))
     pdb = app.PDBFile(str(labels.with_suffix(".pdb")))

@@ -113,6 +113,9 @@ class UniSimNetwork:
             yield "heads", f"is {self.heads}, which does not divide hidden_dim ({self.hidden_dim})."
 
 
+UNISIM_SAMPLER = ("gamma_clip", "guidance_strength")  # settings of the network that a model file may change
+
+
 @dataclass(frozen=True)
 class Sampler:
     """How the finished model jumps; written to the model file, no influence on training losses."""
@@ -134,6 +137,12 @@ class Sampler:
     )
 
     order: Literal[1, 2] = setting(1, "order of the sampler: 1 (published) or 2 (multistep)", free=True)
+    gamma_clip: float | None = setting(
+        None, "UniSim: of the model file, if another than network.gamma_clip", above=0, maximum=0.5, free=True
+    )
+    guidance_strength: float | None = setting(
+        None, "UniSim: of the model file, if another than network.guidance_strength", minimum=0, free=True
+    )
 
     def check(self) -> Iterable[Fault]:
         if isinstance(self.time_grid, str):
@@ -470,6 +479,10 @@ class Config:
             yield from self._check_stage(k, stage, known)
         if self.family == "unisim":
             yield from self._check_unisim()
+        else:
+            for name in UNISIM_SAMPLER:
+                if getattr(self.sampler, name) is not None:
+                    yield f"sampler.{name}", f"is a setting of unisim, but the network is of {self.family}."
 
     @property
     def family(self) -> str:

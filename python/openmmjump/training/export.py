@@ -15,7 +15,7 @@ import torch
 from openmmjump.modelfile import ModelFile
 
 from .checkpoint import Checkpoints, read
-from .config import Config, as_dict, from_dict
+from .config import UNISIM_SAMPLER, Config, as_dict, from_dict
 from .frames import System, describe, prepare_all
 from .molecule import Molecule
 from .objective import network_config
@@ -62,6 +62,8 @@ def _family(config: Config) -> dict[str, Any]:
     unisim = config.family == "unisim"
     architecture = (unisim_config if unisim else network_config)(config.network, config.sampler)
     settings = {name: architecture.pop(name) for name in ("step_noise", "order")}
+    changed = {name: getattr(config.sampler, name) for name in UNISIM_SAMPLER}
+    architecture |= {name: value for name, value in changed.items() if value is not None}
     return settings | {
         "family": config.family,
         "sampler": "interpolant" if unisim else "bridge",
