@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,15 @@ protected:
         for (size_t i = 0; i < expected.size(); i++)
             for (int k = 0; k < 3; k++)
                 ASSERT_NEAR(expected[i][k], found[i][k], tolerance) << "particle " << i;
+    }
+    /** An OpenMMException whose message holds the words. */
+    static void expectError(const std::function<void()>& action, const std::string& words) {
+        try {
+            action();
+            FAIL() << "no exception; expected: " << words;
+        } catch (const OpenMM::OpenMMException& error) {
+            EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+        }
     }
 
 private:

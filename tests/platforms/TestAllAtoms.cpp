@@ -95,14 +95,6 @@ protected:
         return open;
     }
     static Positions getPositions(const Context& context) { return context.getState(State::Positions).getPositions(); }
-    static void expectError(const function<void()>& action, const string& words) {
-        try {
-            action();
-            FAIL() << "no exception; expected: " << words;
-        } catch (const OpenMMException& error) {
-            EXPECT_NE(string(error.what()).find(words), string::npos) << error.what();
-        }
-    }
 };
 
 } // namespace

@@ -90,14 +90,6 @@ protected:
         for (int k = 0; k < 3; k++)
             EXPECT_NEAR(expected[k], found[k], max(getTolerance(), 1e-9));
     }
-    static void expectError(const function<void()>& action, const string& words) {
-        try {
-            action();
-            FAIL() << "no exception; expected: " << words;
-        } catch (const OpenMMException& error) {
-            EXPECT_NE(string(error.what()).find(words), string::npos) << error.what();
-        }
-    }
     /** Variance that the walk's noise has in a unit of time, nm^2. */
     static constexpr double Sigma2 = 0.01 * 0.2 * 0.2;
 };

@@ -107,14 +107,6 @@ protected:
         stringstream stream(xml);
         return unique_ptr<State>(XmlSerializer::deserialize<State>(stream));
     }
-    static void expectError(const function<void()>& action, const string& words) {
-        try {
-            action();
-            FAIL() << "no exception; expected: " << words;
-        } catch (const OpenMMException& error) {
-            EXPECT_NE(string(error.what()).find(words), string::npos) << error.what();
-        }
-    }
 };
 
 TEST_F(JumpIntegratorTest, RefusesBadSettings) {

@@ -89,14 +89,6 @@ protected:
     static double getForceTolerance() {
         return getName() == "Reference" ? 1e-11 : hasPrecision() && getPrecision() == "double" ? 1e-8 : 1e-5;
     }
-    static void expectError(const function<void()>& action, const string& words) {
-        try {
-            action();
-            FAIL() << "no exception; expected: " << words;
-        } catch (const OpenMMException& error) {
-            EXPECT_NE(string(error.what()).find(words), string::npos) << error.what();
-        }
-    }
 };
 
 } // namespace
