@@ -96,6 +96,19 @@ inline void expectClose(const torch::Tensor& values, const torch::Tensor& expect
     EXPECT_LE(relativeError(values, expected), tolerance) << what; // false for NaN
 }
 
+/** That a vector is the transposed Jacobian of a function of positions at x, times another: by central differences. */
+inline void expectTransposedJacobian(const std::function<torch::Tensor(const torch::Tensor&)>& function,
+                                     const torch::Tensor& x, const torch::Tensor& vector, const torch::Tensor& result) {
+    const double h = 1e-5;
+    torch::Tensor expected = torch::empty_like(x);
+    for (int64_t k = 0; k < x.numel(); k++) {
+        torch::Tensor step = torch::zeros_like(x);
+        step.view(-1)[k] = h;
+        expected.view(-1)[k] = (vector * (function(x + step) - function(x - step))).sum() / (2 * h);
+    }
+    expectClose(result, expected, 1e-6);
+}
+
 /** A call must throw std::invalid_argument with one sentence that holds the text. */
 inline void expectInvalid(const std::function<void()>& call, const std::string& text) {
     try {

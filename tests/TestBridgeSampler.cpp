@@ -96,7 +96,7 @@ TEST(BridgeSampler, FollowsItsFormulas) {
                     }
                     const BridgeSampler sampler(network, grid, dynamics);
                     EXPECT_EQ(sampler.getNumSteps(), steps);
-                    expectClose(sampler.sampleStates(batch, x0, noise, guidance), torch::stack(states), 1e-13,
+                    expectClose(sampler.sampleStates(batch, x0, noise, {guidance}), torch::stack(states), 1e-13,
                                 std::to_string(steps) + " steps, order " + std::to_string(order));
                 }
 }
@@ -168,7 +168,7 @@ TEST(BridgeSampler, ABrownianBridgeIsExactOnAnyGrid) {
     for (int64_t order : {1, 2}) {
         const BridgeSampler sampler(stillNetwork(makeConfig(order, StepNoise::Bridge)), grid);
         Tensor states = sampler.sampleStates(makeChain(atoms), x0, TensorNoise(torch::zeros({atoms, 3}), steps),
-                                             [&](const Tensor& y, double t) { return (target - y) / (1 - t); });
+                                             {[&](const Tensor& y, double t) { return (target - y) / (1 - t); }});
         expectClose(states[4], target, 1e-14);
         for (int64_t point = 1; point < 4; point++) {
             const double t = grid[point];
@@ -176,6 +176,29 @@ TEST(BridgeSampler, ABrownianBridgeIsExactOnAnyGrid) {
             expectClose(variance, torch::full({3}, 0.49 * t * (1 - t), torch::kFloat64), 1e-13);
         }
     }
+}
+
+TEST(BridgeSampler, AForceAtTheEndPointComesBackThroughTheNetwork) {
+    const auto network = smallNetwork(makeConfig());
+    const BridgeSampler sampler(network, {0, 0.3, 0.6, 1});
+    const MoleculeBatch batch = makeChain(7);
+    const Tensor x0 = randomNormal({7, 3}, 1), push = randomNormal({7, 3}, 5);
+    const TensorNoise noise(randomNormal({7, 3}, 2), randomNormal({2, 7, 3}, 3));
+    Tensor asked;
+    Sampler::Guidance guidance = {[&](const Tensor& y, double) { return asked = y, push; }, true,
+                                  [](double t) { return t == 0.3; }};
+    const Tensor free = sampler.sampleStates(batch, x0, noise);
+    const Tensor guided = sampler.sampleStates(batch, x0, noise, guidance);
+    expectClose(guided[1], free[1], 1e-14);
+    const auto context = network->prepare(batch, free[0]);
+    const auto findEnd = [&](const Tensor& y) {
+        return y + 0.7 * network->drift(*context, torch::full({}, 0.3, torch::kFloat64), y);
+    };
+    expectClose(asked, findEnd(free[1]), 1e-12);
+    expectTransposedJacobian(findEnd, free[1], push, (guided[2] - free[2]) / 0.3);
+    // In inference mode, as an integrator samples.
+    const c10::InferenceMode inference;
+    expectClose(sampler.sampleStates(batch, x0.clone(), TensorNoise(noise), guidance), guided, 1e-14);
 }
 
 // Y1 normal with variance S^2 around Y0: the exact drift is known, and so is what a perfect sampler would give. The
@@ -190,10 +213,10 @@ TEST(BridgeSampler, OrderTwoConvergesFasterToAGaussian) {
                                     BridgeSampler::denseGrid(numSteps));
         const Tensor x0 = torch::zeros({numSteps, 3}, torch::kFloat64);
         Tensor end = sampler.sample(makeChain(numSteps), x0, TensorNoise(torch::zeros_like(x0), noise),
-                                    [&](const Tensor& y, double t) {
+                                    {[&](const Tensor& y, double t) {
                                         Tensor expectedEnd = S2 / (t * S2 + sigma2 * (1 - t)) * y;
                                         return (expectedEnd - y) / (1 - t);
-                                    });
+                                    }});
         return std::abs(end.square().sum().item<double>() / 3 - S2);
     };
     for (int64_t order : {1, 2})

@@ -196,7 +196,7 @@ TEST(InterpolantSampler, OrderTwoConvergesFasterToAGaussian) {
         const InterpolantSampler sampler(stillNetwork({{"step_noise", "bridge"}, {"order", order}}),
                                          BridgeSampler::denseGrid(steps));
         const Tensor start = torch::zeros({steps, 3}, torch::kFloat64);
-        const Tensor end = sampler.sample(makeMixedAtoms(steps), start, stepNoise(noise), drift);
+        const Tensor end = sampler.sample(makeMixedAtoms(steps), start, stepNoise(noise), {drift});
         return std::abs(end.square().sum().item<double>() / 3 - S2);
     };
     for (double order : {1.0, 2.0})
@@ -216,9 +216,20 @@ TEST(InterpolantSampler, GuidanceIsAddedToTheDrift) {
         times.push_back(t);
         return torch::ones_like(y);
     };
-    const Tensor pushed = sampler.sampleStates(batch, x, noise, push), free = sampler.sampleStates(batch, x, noise);
+    const Tensor pushed = sampler.sampleStates(batch, x, noise, {push}), free = sampler.sampleStates(batch, x, noise);
     EXPECT_EQ(times, (std::vector<double>{0, 0.25}));
     expectClose(pushed[1], free[1] + 0.25, 1e-13);
+}
+
+TEST(InterpolantSampler, AForceAtTheEndPointComesBackThroughTheNetwork) {
+    const InterpolantSampler sampler(narrowUniSim(), {0, 0.25, 1});
+    const MoleculeBatch batch = makeMixedAtoms(8);
+    const Tensor x = randomPositions(8, 3), push = randomNormal({8, 3}, 5);
+    const TensorNoise noise = stepNoise(torch::zeros({1, 8, 3}, torch::kFloat64));
+    const Sampler::Guidance guidance = {[&](const Tensor&, double) { return push; }, true};
+    const auto findEnd = [&](const Tensor& y) { return y + sampler.drift(batch, 0, y); };
+    const Tensor shift = sampler.sampleStates(batch, x, noise, guidance)[1] - sampler.sampleStates(batch, x, noise)[1];
+    expectTransposedJacobian(findEnd, x, push, shift / 0.25);
 }
 
 TEST(InterpolantSampler, TilesGiveTheSameJump) {
@@ -254,7 +265,7 @@ TEST(InterpolantSampler, AJumpThatRunsAwayIsNotFinite) {
         calls++;
         return torch::full_like(y, 1e14);
     };
-    const Tensor states = sampler.sampleStates(batch, x, CounterNoise(1, 2, 0), push);
+    const Tensor states = sampler.sampleStates(batch, x, CounterNoise(1, 2, 0), {push});
     EXPECT_TRUE(torch::isfinite(states[1]).all().item<bool>());
     EXPECT_TRUE(torch::isnan(states.narrow(0, 2, 2)).all().item<bool>());
     EXPECT_EQ(calls, 1);

@@ -128,6 +128,9 @@ std::unique_ptr<NoiseSource> toNoise(const std::pair<Tensor, OptionalTensor>& te
     return std::make_unique<TensorNoise>(tensors.first, orNothing(tensors.second));
 }
 
+/** A Python function of a point and the time. */
+using GuidingForce = std::optional<std::function<Tensor(const Tensor&, double)>>;
+
 void bindSampler(py::module& module) {
     py::class_<CounterNoise::Stream>(module, "NoiseStream",
                                      "Which jump a replica makes: seed, jump number and attempt.")
@@ -139,7 +142,7 @@ void bindSampler(py::module& module) {
         "jump",
         [](std::shared_ptr<PvbNetwork> network, const MoleculeBatch& atoms, const Tensor& x0,
            const std::variant<std::vector<CounterNoise::Stream>, std::pair<Tensor, OptionalTensor>>& noise,
-           const std::vector<double>& timeGrid, bool ode, const std::optional<BridgeSampler::Guidance>& guidance,
+           const std::vector<double>& timeGrid, bool ode, const GuidingForce& guidance, bool guidanceAtEndPoint,
            bool allStates) {
             BridgeSampler sampler(network, timeGrid, ode ? BridgeSampler::Dynamics::Ode : BridgeSampler::Dynamics::Sde);
             std::unique_ptr<NoiseSource> source;
@@ -147,13 +150,13 @@ void bindSampler(py::module& module) {
                 source = std::make_unique<CounterNoise>(*streams);
             else
                 source = toNoise(std::get<std::pair<Tensor, OptionalTensor>>(noise));
-            const BridgeSampler::Guidance force = guidance.value_or(BridgeSampler::Guidance());
+            const Sampler::Guidance force{guidance.value_or(nullptr), guidanceAtEndPoint};
             return allStates ? sampler.sampleStates(atoms, x0, *source, force)
                              : sampler.sample(atoms, x0, *source, force);
         },
         py::arg("network"), py::arg("atoms"), py::arg("x0"), py::arg("noise"),
         py::arg("time_grid") = std::vector<double>(), py::arg("ode") = false, py::arg("guidance") = py::none(),
-        py::arg("all_states") = true, ReleaseGil());
+        py::arg("guidance_at_end_point") = false, py::arg("all_states") = true, ReleaseGil());
     module.def("uniform_grid", &BridgeSampler::uniformGrid, py::arg("steps"));
     module.def("dense_grid", &BridgeSampler::denseGrid, py::arg("steps"));
     module.def(
@@ -269,7 +272,7 @@ void bindInterpolant(py::module& module) {
         "jump_unisim",
         [](std::shared_ptr<UniSimNetwork> network, const MoleculeBatch& atoms, const Tensor& x0,
            const std::variant<std::vector<CounterNoise::Stream>, Tensor>& noise, const std::vector<double>& timeGrid,
-           const std::optional<Sampler::Guidance>& guidance, std::optional<int64_t> maxAtoms, bool allStates) {
+           const GuidingForce& guidance, bool guidanceAtEndPoint, std::optional<int64_t> maxAtoms, bool allStates) {
             InterpolantSampler sampler(network, timeGrid);
             if (maxAtoms)
                 sampler.setMaxAtoms(*maxAtoms);
@@ -278,13 +281,13 @@ void bindInterpolant(py::module& module) {
                 source = std::make_unique<CounterNoise>(*streams);
             else
                 source = std::make_unique<TensorNoise>(Tensor(), std::get<Tensor>(noise));
-            const Sampler::Guidance force = guidance.value_or(Sampler::Guidance());
+            const Sampler::Guidance force{guidance.value_or(nullptr), guidanceAtEndPoint};
             return allStates ? sampler.sampleStates(atoms, x0, *source, force)
                              : sampler.sample(atoms, x0, *source, force);
         },
         py::arg("network"), py::arg("atoms"), py::arg("x0"), py::arg("noise"), py::arg("time_grid"),
-        py::arg("guidance") = py::none(), py::arg("max_atoms") = py::none(), py::arg("all_states") = true,
-        ReleaseGil());
+        py::arg("guidance") = py::none(), py::arg("guidance_at_end_point") = false, py::arg("max_atoms") = py::none(),
+        py::arg("all_states") = true, ReleaseGil());
 }
 
 } // namespace

@@ -42,20 +42,42 @@ double GridSampler::getExtrapolation(int64_t step) const {
     return 0.5 * (lambda(step + 1) - lambda(step)) / (lambda(step) - lambda(step - 1));
 }
 
+Tensor GridSampler::guide(const Jump& jump, double t, const Tensor& y, const Guidance& guidance) const {
+    if (!guidance.guides(t))
+        return jump.drift(t, y);
+    if (guidance.atEndPoint)
+        return guideAtEndPoint(jump, t, y, guidance);
+    const Tensor drift = jump.drift(t, y);
+    return drift.defined() ? drift + guidance.force(y, t).to(options()) : drift;
+}
+
+Tensor GridSampler::guideAtEndPoint(const Jump& jump, double t, const Tensor& y, const Guidance& guidance) const {
+    const Tensor point = y.clone().requires_grad_(true);
+    Tensor drift, end;
+    {
+        const torch::AutoGradMode grad(true);
+        drift = jump.drift(t, point);
+        if (!drift.defined())
+            return drift;
+        end = point + (1 - t) * drift;
+    }
+    const Tensor force = guidance.force(end.detach(), t).to(options());
+    return drift.detach() + torch::autograd::grad({end}, {point}, {force})[0];
+}
+
 Tensor GridSampler::run(const MoleculeBatch& batch, const Tensor& x0, const NoiseSource& noise,
                         const Guidance& guidance, std::vector<Tensor>* states) const {
-    c10::InferenceMode inference;
-    const Jump jump = begin(batch, x0, noise);
+    const bool needsGradients = guidance.force && guidance.atEndPoint;
+    const c10::InferenceMode inference(!needsGradients);
+    const Jump jump = begin(batch, needsGradients ? x0.clone() : x0, noise); // a copy is no inference tensor
     Tensor y = jump.start, endBefore;
     if (states != nullptr)
         states->push_back(y);
     for (int64_t step = 0; step < getNumSteps(); step++) {
         const double t = timeGrid[step], dt = timeGrid[step + 1] - t;
-        Tensor force = jump.drift(t, y);
+        Tensor force = guide(jump, t, y, guidance);
         if (!force.defined())
             force = torch::full_like(y, std::numeric_limits<double>::quiet_NaN());
-        else if (guidance)
-            force = force + guidance(y, t).to(options());
         if (order == 2) {
             Tensor end = y + (1 - t) * force;
             if (const double factor = getExtrapolation(step); factor != 0)

@@ -58,7 +58,7 @@ Tensor MixtureSampler::sample(const MoleculeBatch& batch, const Tensor& x0, cons
                               const Guidance& guidance) const {
     torch::NoGradGuard noGrad;
     checkBatch(batch);
-    if (guidance)
+    if (guidance.force)
         fail("it takes no steps in which it could be guided.");
     // A uniform number from a normal one, Phi(z), chooses the component.
     const double z = noise.draw(1, config.numAtoms, options())[0][0].item<double>();

@@ -84,6 +84,17 @@ public:
         FromModel = 3
     };
 
+    /** Where forces that guide a jump are computed. */
+    enum GuidancePoint {
+        /** At the points of the sampler's path. */
+        OnPath = 0,
+        /**
+         * At the conformation the model expects at the end, given the present point of the path. The network's
+         * gradient says how the path must bend for that to move along the force.
+         */
+        EndPoint = 1
+    };
+
     /**
      * Create a JumpIntegrator that relaxes with Langevin dynamics (LangevinMiddleIntegrator).
      *
@@ -211,6 +222,14 @@ public:
     GuidanceSchedule getGuidanceSchedule() const { return guidanceSchedule; }
     /** Set how the strength of the guidance changes on the way (default: FromModel). */
     void setGuidanceSchedule(GuidanceSchedule schedule);
+    /** Where guiding forces are computed. */
+    GuidancePoint getGuidancePoint() const { return guidancePoint; }
+    /**
+     * Set where guiding forces are computed (default: OnPath). The energy at the expected EndPoint says more about
+     * where a jump leads than that at the present point of its path, early on above all: populations and distances move
+     * further. Each guided step then costs a gradient of the network beside the forces.
+     */
+    void setGuidancePoint(GuidancePoint point);
     /** The largest guiding force on one model atom, in kJ/mol/nm. */
     double getGuidanceForceCap() const { return guidanceForceCap; }
     /**
@@ -349,6 +368,7 @@ private:
     int guidanceForceGroups, guidanceSteps;
     double guidanceStrength, guidanceForceCap;
     GuidanceSchedule guidanceSchedule;
+    GuidancePoint guidancePoint;
     bool doublePrecision, cudaGraphs;
     GateSettings gate;
     std::shared_ptr<ProposalFilter> filter;

@@ -171,9 +171,9 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
     model(model), graph(graph), temperature(temperature), relaxationFriction(20.0), repairTolerance(100.0),
     tetherStrength(1000.0), relaxationSteps(50), maxAttempts(10), repairIterations(50), networkThreads(0),
     randomNumberSeed(0), repairPolicy(WhenNeeded), acceptance(Gate), guidanceForceGroups(0), guidanceSteps(0),
-    guidanceStrength(1.0), guidanceForceCap(1000.0), guidanceSchedule(FromModel), doublePrecision(false),
-    cudaGraphs(false), jumpNumber(0), noiseSeed(0), noiseBranch(0), degreesOfFreedom(0), hasEnvironment(false),
-    constrained(false), reachedEnergy(false), stepping(false) {
+    guidanceStrength(1.0), guidanceForceCap(1000.0), guidanceSchedule(FromModel), guidancePoint(OnPath),
+    doublePrecision(false), cudaGraphs(false), jumpNumber(0), noiseSeed(0), noiseBranch(0), degreesOfFreedom(0),
+    hasEnvironment(false), constrained(false), reachedEnergy(false), stepping(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
     require(!isBound(*relaxation), "the relaxation integrator is already in use by another Context");
     requireTemperature(temperature);
@@ -254,6 +254,11 @@ void JumpIntegrator::setGuidanceStrength(double strength) {
 void JumpIntegrator::setGuidanceSchedule(GuidanceSchedule schedule) {
     require(schedule >= Constant && schedule <= FromModel, "unknown schedule of the guidance");
     guidanceSchedule = schedule;
+}
+
+void JumpIntegrator::setGuidancePoint(GuidancePoint point) {
+    require(point == OnPath || point == EndPoint, "unknown point of the guidance");
+    guidancePoint = point;
 }
 
 void JumpIntegrator::setGuidanceForceCap(double cap) {
@@ -503,6 +508,7 @@ Guidance JumpIntegrator::makeGuidance() const {
     guidance.forceGroups = guidanceForceGroups;
     guidance.strength = guidanceStrength;
     guidance.forceCap = guidanceForceCap;
+    guidance.atEndPoint = guidancePoint == EndPoint;
     guidance.steps = guidanceSteps;
     guidance.kT = BOLTZ * temperature;
     const GuidanceSchedule schedule = guidanceSchedule == FromModel ? Rising : guidanceSchedule;

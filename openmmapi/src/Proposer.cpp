@@ -108,21 +108,24 @@ private:
     Sampler::Guidance makeGuidance(Guidance& guidance, const ForceSource& source, const torch::Tensor& x0,
                                    const torch::Tensor& center) const {
         const int64_t skipped = guidance.steps == 0 ? 0 : max<int64_t>(0, timeGrid.size() - 2 - guidance.steps);
-        return [=, this, &guidance](const torch::Tensor& y, double t) -> torch::Tensor {
-            const double gain =
-                sampler->getVarianceRate(t) * guidance.weight(t) * guidance.strength / (guidance.kT * scale);
-            if (gain == 0 || t < timeGrid[skipped] || !isNear(y, x0))
+        const auto findGain = [this, &guidance](double t) {
+            return sampler->getVarianceRate(t) * guidance.weight(t) * guidance.strength / (guidance.kT * scale);
+        };
+        const auto force = [=, this, &guidance](const torch::Tensor& y, double t) -> torch::Tensor {
+            if (!isNear(y, x0))
                 return torch::zeros_like(y);
             const auto start = chrono::steady_clock::now();
             const int64_t numAtoms = batch.getNumAtoms();
             wrap(source.points, numAtoms, options.device()).copy_(y.to(torch::kFloat64) / scale + center);
-            guidance.setTime(t);
+            guidance.setTime(guidance.atEndPoint ? 1 : t);
             source.compute();
             const torch::Tensor forces = wrap(source.forces, numAtoms, options.device()).to(torch::kFloat64);
             guidance.evaluations++;
             guidance.seconds += chrono::duration<double>(chrono::steady_clock::now() - start).count();
-            return (gain * clip(forces, guidance.forceCap)).to(y.options());
+            return (findGain(t) * clip(forces, guidance.forceCap)).to(y.options());
         };
+        const auto isOn = [=, this](double t) { return t >= timeGrid[skipped] && findGain(t) != 0; };
+        return {force, guidance.atEndPoint, isOn};
     }
 
     /** Whether it makes sense to ask for forces: neighbour lists of scattered atoms may need endless memory. */

@@ -53,6 +53,8 @@ void deserializeGuidance(const SerializationNode& node, JumpIntegrator& integrat
     integrator.setGuidanceForceGroups(node.getIntProperty("guidanceForceGroups"));
     integrator.setGuidanceStrength(node.getDoubleProperty("guidanceStrength"));
     integrator.setGuidanceSchedule((JumpIntegrator::GuidanceSchedule)node.getIntProperty("guidanceSchedule"));
+    integrator.setGuidancePoint(
+        (JumpIntegrator::GuidancePoint)node.getIntProperty("guidancePoint", JumpIntegrator::OnPath)); // younger still
     integrator.setGuidanceForceCap(node.getDoubleProperty("guidanceForceCap"));
     integrator.setGuidanceSteps(node.getIntProperty("guidanceSteps"));
 }
@@ -85,6 +87,7 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
     node.setIntProperty("guidanceForceGroups", integrator.getGuidanceForceGroups());
     node.setDoubleProperty("guidanceStrength", integrator.getGuidanceStrength());
     node.setIntProperty("guidanceSchedule", integrator.getGuidanceSchedule());
+    node.setIntProperty("guidancePoint", integrator.getGuidancePoint());
     node.setDoubleProperty("guidanceForceCap", integrator.getGuidanceForceCap());
     node.setIntProperty("guidanceSteps", integrator.getGuidanceSteps());
     node.setBoolProperty("useDoublePrecision", integrator.getUseDoublePrecision());

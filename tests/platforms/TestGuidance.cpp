@@ -100,6 +100,7 @@ struct ScheduleCase {
     int steps;
     double sum;
     int evaluations;
+    JumpIntegrator::GuidancePoint point = JumpIntegrator::OnPath;
 };
 
 } // namespace
@@ -109,17 +110,17 @@ TEST_F(GuidanceTest, LinearEnergyShiftsTheWalk) {
     Molecule molecule;
     molecule.guideBy("-f*(x - 2*y)", {100, 50, 20, 40});
     const Vec3 direction(1, -2, 0);
-    const ScheduleCase cases[] = {{JumpIntegrator::Constant, 0, 0.5, 2},
-                                  {JumpIntegrator::Rising, 0, 0.0625, 1},
-                                  {JumpIntegrator::Falling, 0, 0.4375, 2},
-                                  {JumpIntegrator::Constant, 1, 0.25, 1},
-                                  {JumpIntegrator::FromModel, 7, 0.0625, 1}};
+    const ScheduleCase cases[] = {
+        {JumpIntegrator::Constant, 0, 0.5, 2},     {JumpIntegrator::Rising, 0, 0.0625, 1},
+        {JumpIntegrator::Falling, 0, 0.4375, 2},   {JumpIntegrator::Constant, 1, 0.25, 1},
+        {JumpIntegrator::FromModel, 7, 0.0625, 1}, {JumpIntegrator::Falling, 0, 0.4375, 2, JumpIntegrator::EndPoint}};
     for (const ScheduleCase& test : cases) {
         auto integrator = makeIntegrator(molecule.graph);
         integrator->setGuidanceForceGroups(Mask);
         integrator->setGuidanceStrength(0.8);
         integrator->setGuidanceSchedule(test.schedule);
         integrator->setGuidanceSteps(test.steps);
+        integrator->setGuidancePoint(test.point);
         const vector<Vec3> shifts = findShifts(molecule, *integrator);
         // The hydrogen's force goes to its parent, half of the site's to each carbon.
         expectVector(direction * (Sigma2 * test.sum * 0.8 * (100 + 20 + 20) / kT), shifts[0]);
@@ -250,6 +251,7 @@ TEST_F(GuidanceTest, RefusesBadSettings) {
     expectError([&] { integrator->setGuidanceForceCap(0); }, "guiding force");
     expectError([&] { integrator->setGuidanceSteps(-1); }, "guided steps");
     expectError([&] { integrator->setGuidanceSchedule((JumpIntegrator::GuidanceSchedule)9); }, "schedule");
+    expectError([&] { integrator->setGuidancePoint((JumpIntegrator::GuidancePoint)2); }, "point of the guidance");
     integrator->setTimeGrid({0, 1});
     integrator->setGuidanceForceGroups(Mask);
     Context context(molecule.system, *integrator, getPlatform());
@@ -264,6 +266,7 @@ TEST_F(GuidanceTest, SettingsAreSaved) {
     integrator->setGuidanceForceGroups(Mask);
     integrator->setGuidanceStrength(0.3);
     integrator->setGuidanceSchedule(JumpIntegrator::Falling);
+    integrator->setGuidancePoint(JumpIntegrator::EndPoint);
     integrator->setGuidanceForceCap(77);
     integrator->setGuidanceSteps(4);
     stringstream xml;
@@ -273,6 +276,7 @@ TEST_F(GuidanceTest, SettingsAreSaved) {
     EXPECT_EQ(read.getGuidanceForceGroups(), Mask);
     EXPECT_EQ(read.getGuidanceStrength(), 0.3);
     EXPECT_EQ(read.getGuidanceSchedule(), JumpIntegrator::Falling);
+    EXPECT_EQ(read.getGuidancePoint(), JumpIntegrator::EndPoint);
     EXPECT_EQ(read.getGuidanceForceCap(), 77);
     EXPECT_EQ(read.getGuidanceSteps(), 4);
 }

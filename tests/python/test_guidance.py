@@ -31,6 +31,7 @@ def test_settings():
     assert integrator.getGuidanceForceGroups() == 0
     assert integrator.getGuidanceStrength() == 1
     assert integrator.getGuidanceSchedule() == integrator.FromModel
+    assert integrator.getGuidancePoint() == integrator.OnPath
     integrator.setGuidanceForceGroups({0, 5, 31})
     assert integrator.getGuidanceForceGroups() == (1 | 1 << 5 | 1 << 31) - (1 << 32)
     integrator.setGuidanceForceGroups(6)
@@ -54,10 +55,12 @@ def test_settings_survive_pickling():
     integrator.setGuidanceForceGroups({3})
     integrator.setGuidanceStrength(0.5)
     integrator.setGuidanceSchedule(integrator.Falling)
+    integrator.setGuidancePoint(integrator.EndPoint)
     copy = pickle.loads(pickle.dumps(integrator))
     assert copy.getGuidanceForceGroups() == 8
     assert copy.getGuidanceStrength() == 0.5
     assert copy.getGuidanceSchedule() == copy.Falling
+    assert copy.getGuidancePoint() == copy.EndPoint
 
 
 def proposals(forces, change, name, count=20):
@@ -115,13 +118,15 @@ def biases():
 
 
 @pytest.mark.parametrize("name", ["Reference", "CPU"])
+@pytest.mark.parametrize("point", ["OnPath", "EndPoint"])
 @pytest.mark.parametrize("bias", ["distance", "RMSD", "torsion"])
-def test_any_force_steers(bias, name):
+def test_any_force_steers(bias, point, name):
     force, measure = biases()[bias]
 
     def on(integrator):
         integrator.setGuidanceForceGroups({GROUP})
         integrator.setGuidanceSchedule(integrator.Constant)
+        integrator.setGuidancePoint(getattr(integrator, point))
 
     guided, _, integrator = proposals([force], on, name)
     free, _, _ = proposals([], lambda integrator: None, name)

@@ -86,6 +86,7 @@ class PVB(NetworkModule):
         *,
         ode: bool = False,
         guidance: Guidance | None = None,
+        guidance_at_end_point: bool = False,
         all_states: bool = True,
     ) -> Tensor:
         """One jump of the sampler.
@@ -98,12 +99,16 @@ class PVB(NetworkModule):
             time_grid: the steps + 1 times from 0 to 1; default: equal steps, as many as sde_noise is for (else 10).
             ode: follow the velocity without noise instead of the drift.
             guidance: function of (Y_t, t) giving a force (N, 3) in A to add to the drift.
+            guidance_at_end_point: give the function the expected end point instead of Y_t, and bring its force back by
+                the transposed Jacobian of the network.
             all_states: return every point, (steps + 1, N, 3), the first being Y0; or else only the last, (N, 3).
         """
         if time_grid is None:
             time_grid = uniform_grid(10 if sde_noise is None else sde_noise.shape[0] + 1)
         noise: Any = (encoder_noise, sde_noise) if isinstance(encoder_noise, Tensor) else list(encoder_noise)
-        return _network.jump(self.native(), atoms._batch, x0, noise, list(time_grid), ode, guidance, all_states)
+        return _network.jump(
+            self.native(), atoms._batch, x0, noise, list(time_grid), ode, guidance, guidance_at_end_point, all_states
+        )
 
     def bridge_loss(
         self,

@@ -84,6 +84,7 @@ class UniSim(NetworkModule):
         time_grid: Sequence[float] | None = None,
         *,
         guidance: Guidance | None = None,
+        guidance_at_end_point: bool = False,
         max_atoms: int | None = None,
         all_states: bool = True,
     ) -> Tensor:
@@ -94,6 +95,8 @@ class UniSim(NetworkModule):
             noise: (steps - 1, N, 3) standard normal numbers; or noise streams, one for each replica of the batch.
             time_grid: the steps + 1 times from 0 to 1; default: equal steps, as many as the noise is for (else 15).
             guidance: function of (X_t, t) giving a force (N, 3) in A to add to the drift.
+            guidance_at_end_point: give the function the expected end point instead of X_t, and bring its force back by
+                the transposed Jacobian of the network.
             max_atoms: above so many atoms the network is evaluated in tiles; 0 for no limit.
             all_states: return every point, (steps + 1, N, 3), the first being x0; or else only the last, (N, 3).
         """
@@ -102,5 +105,13 @@ class UniSim(NetworkModule):
             time_grid = uniform_grid(15 if streams is not None else noise.shape[0] + 1)
         source: Any = noise if streams is None else streams
         return _network.jump_unisim(
-            self.native(), atoms._batch, x0, source, list(time_grid), guidance, max_atoms, all_states
+            self.native(),
+            atoms._batch,
+            x0,
+            source,
+            list(time_grid),
+            guidance,
+            guidance_at_end_point,
+            max_atoms,
+            all_states,
         )

@@ -64,9 +64,13 @@ protected:
 private:
     /**
      * Begin a jump. All its positions become NaN where the drift is undefined, and no guidance is asked any more.
+     * Gradients of the drift with respect to y can be had outside inference mode.
      */
     virtual Jump begin(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise) const = 0;
     double getRelativeVariance(int64_t step) const;
+    /** The drift with what guidance adds to it; undefined where the jump is lost. */
+    torch::Tensor guide(const Jump& jump, double t, const torch::Tensor& y, const Guidance& guidance) const;
+    torch::Tensor guideAtEndPoint(const Jump& jump, double t, const torch::Tensor& y, const Guidance& guidance) const;
     double getExtrapolation(int64_t step) const;
     torch::Tensor run(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise,
                       const Guidance& guidance, std::vector<torch::Tensor>* states) const;

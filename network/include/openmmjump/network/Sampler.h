@@ -3,7 +3,7 @@
 
 #include "openmmjump/network/MoleculeBatch.h"
 #include "openmmjump/network/NoiseSource.h"
-#include <functional>
+#include "openmmjump/network/SamplerGuidance.h"
 
 namespace JumpPlugin {
 
@@ -13,8 +13,7 @@ namespace JumpPlugin {
  */
 class Sampler {
 public:
-    /** Gives a force in the model's length unit, (N, 3), at the point Y_t and time t, to be added to the drift. */
-    using Guidance = std::function<torch::Tensor(const torch::Tensor& y, double t)>;
+    using Guidance = SamplerGuidance;
 
     virtual ~Sampler() = default;
     /** Type and device of the positions it works with. */
@@ -27,9 +26,9 @@ public:
      * @param batch     the molecules
      * @param x0        (N, 3) the present conformation
      * @param noise     standard normal numbers
-     * @param guidance  if given, asked at every step
+     * @param guidance  added to the drift
      * @return (N, 3)
-     * @throws std::invalid_argument if guidance is given to a sampler that takes no steps
+     * @throws std::invalid_argument if a guidance with a force is given to a sampler that takes no steps
      */
     virtual torch::Tensor sample(const MoleculeBatch& batch, const torch::Tensor& x0, const NoiseSource& noise,
                                  const Guidance& guidance = {}) const = 0;
