@@ -6,10 +6,10 @@ fields, U(new) - U(water): a force group that holds the solvent of the new Syste
 its sign reversed. Terms that didn't change cancel, above all the stiff ones, and populations the model knows don't
 count twice. The dynamics after each jump are those of the new solvent alone.
 
-Guidance tilts each step of the sampler by the force at the present point. Where a jump goes is decided by what lies
-ahead, so that is a first-order correction. The last line of each solvent is without guidance, with a proposal filter
-instead that accepts a jump by Metropolis' rule for the same difference: exact for a model that jumps reversibly in
-its own solvent.
+Where a jump goes is decided early on its path, so it matters where the force is taken from: at the present point of the
+path, or at the end point that the model expects. The last line of each solvent is without guidance, with a proposal
+filter instead that accepts a jump by Metropolis' rule for the same difference: exact for a model that jumps
+reversibly in its own solvent.
 
 Prints how far the populations of phi and psi are from reweighted molecular dynamics in that solvent (Jensen-Shannon
 divergence), and writes guidance_solvent.json and guidance_solvent.png.
@@ -123,10 +123,13 @@ def measure(
     pdb = app.PDBFile(data.path("alanine-dipeptide.pdb"))
     context = make_context(pdb.topology, permittivity, arguments.platform)
     integrator, metropolis, rows = context.getIntegrator(), MetropolisFilter(), []
-    kinds = [(f"α = {strength:g}", strength, None) for strength in arguments.strengths]
-    for name, strength, chosen in [*kinds, ("filter", 0.0, metropolis)]:
+    kinds = [("unguided", 0.0, integrator.OnPath)]
+    kinds += [(f"on path, α = {strength:g}", strength, integrator.OnPath) for strength in arguments.path]
+    kinds += [(f"end point, α = {strength:g}", strength, integrator.EndPoint) for strength in arguments.end]
+    for name, strength, point in [*kinds, ("filter", 0.0, integrator.OnPath)]:
         integrator.setGuidanceStrength(strength)
-        integrator.setProposalFilter(chosen)
+        integrator.setGuidancePoint(point)
+        integrator.setProposalFilter(metropolis if name == "filter" else None)
         context.setPositions(pdb.positions)
         context.setVelocitiesToTemperature(300, 1)
         sample(context, pdb.topology, arguments.jumps // 20, metropolis)
@@ -161,7 +164,7 @@ def draw(rows: list[dict[str, Any]], targets: dict[str, np.ndarray], path: Path)
     )
     for line, (solvent, target) in zip(axes, targets.items(), strict=True):
         mine = [row for row in rows if row["solvent"] == solvent]
-        titles = [f"{solvent}: MD", *("{kind}: {jsd:.3f} bits".format(**row) for row in mine)]
+        titles = [f"{solvent}\nMD", *("{kind}\n{jsd:.3f} bits".format(**row) for row in mine)]
         for panel, title, p in zip(line, titles, [target, *(row["histogram"] for row in mine)], strict=True):
             surface = np.ma.masked_greater(free_energy_surface(p), 6)
             panel.imshow(surface.T, origin="lower", extent=(-180, 180, -180, 180), vmin=0, vmax=6, cmap="viridis")
@@ -174,7 +177,8 @@ def draw(rows: list[dict[str, Any]], targets: dict[str, np.ndarray], path: Path)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--strengths", type=float, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--path", type=float, nargs="*", default=[1], help="strengths with forces on the path")
+    parser.add_argument("--end", type=float, nargs="*", default=[0.5, 0.75], help="strengths with forces at end points")
     parser.add_argument("--solvents", nargs="+", default=["chloroform", "hexane"])
     parser.add_argument("--jumps", type=int, default=2000, help="of each kind (default: 2000)")
     parser.add_argument("--platform", default="OpenCL", help="(default: OpenCL)")

@@ -158,13 +158,15 @@ def test_example_of_rmsd_guidance(tmp_path):
 
 
 def test_solvent_example_prints_the_table_of_the_documentation(tmp_path):
-    command = [sys.executable, EXAMPLES / "guidance_solvent.py", "--solvents", "hexane", "--strengths", "1"]
+    command = [sys.executable, EXAMPLES / "guidance_solvent.py", "--solvents", "hexane", "--path", "1", "--end", "0.5"]
     command += ["--jumps", "40", "--platform", "CPU", "--out", tmp_path]
     subprocess.run(command, check=True, capture_output=True, text=True)
-    guided, filtered = json.loads((tmp_path / "guidance_solvent.json").read_text())
-    assert (guided["kind"], filtered["kind"]) == ("α = 1", "filter")
-    assert guided["accepted"] > 0.9 > filtered["accepted"] > 0.1
-    assert np.sum(guided["histogram"]) == pytest.approx(1)
+    free, on_path, at_end, filtered = json.loads((tmp_path / "guidance_solvent.json").read_text())
+    kinds = [row["kind"] for row in (free, on_path, at_end, filtered)]
+    assert kinds == ["unguided", "on path, α = 1", "end point, α = 0.5", "filter"]
+    assert min(row["accepted"] for row in (free, on_path, at_end)) > 0.9 > filtered["accepted"] > 0.1
+    assert np.sum(at_end["histogram"]) == pytest.approx(1)
+    assert at_end["histogram"] != on_path["histogram"] != free["histogram"]
     assert (tmp_path / "guidance_solvent.png").stat().st_size > 5000
 
 
