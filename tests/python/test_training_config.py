@@ -88,6 +88,10 @@ def test_numbers_as_yaml_writes_them(tmp_path):
         ("validation.fraction=1", "validation.fraction must be below 1, not 1."),
         ("sampler.order=3", "sampler.order must be one of 1, 2, not 3."),
         ("sampler.order=true", "sampler.order must be one of 1, 2, not True."),
+        (
+            "sampler.guidance_schedule=up",
+            "sampler.guidance_schedule must be one of constant, falling, rising, not 'up'.",
+        ),
         ("name=a/b", "name must be a file name without folders."),
         ("data.3.name=a", "data.3 does not exist: the list has 1 entries, counted from 0."),
         ("lag_time_ps.x=3", "lag_time_ps holds 100, which has no keys."),

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from openmmjump import JumpModel
 from openmmjump.modelfile import ModelFile
 from openmmjump.training.checkpoint import Checkpoints, read
 from openmmjump.training.config import load
@@ -191,9 +192,12 @@ def test_export_of_a_checkpoint(tmp_path):
         assert torch.equal(tensor, trained.tensors[name])
     config = tmp_path / "a" / "config.yaml"
     short = ["stages.0.iterations=20"]
-    finer = load(config, [*short, "sampler.steps=30", "sampler.order=2", "sampler.step_noise=bridge"])
+    assert (trained.guidance_schedule, JumpModel(str(file)).getGuidanceSchedule()) == ("rising", "rising")
+    sampler = ["sampler.steps=30", "sampler.order=2", "sampler.step_noise=bridge", "sampler.guidance_schedule=falling"]
+    finer = load(config, [*short, *sampler])
     again = ModelFile.load(export_checkpoint(tmp_path / "a" / "out", settings=finer))
     assert (len(again.time_grid), again.order, again.step_noise) == (31, 2, "bridge")
+    assert (again.guidance_schedule, JumpModel(str(file)).getGuidanceSchedule()) == ("falling", "falling")
     with pytest.raises(ConfigError, match=r"another run: network\.layers was 1 and is now 2"):
         export_checkpoint(tmp_path / "a" / "out", settings=load(config, [*short, "network.layers=2"]))
     early = export_checkpoint(Checkpoints(tmp_path / "a" / "out").files()[0], tmp_path / "early.safetensors")

@@ -137,6 +137,12 @@ class Sampler:
     )
 
     order: Literal[1, 2] = setting(1, "order of the sampler: 1 (published) or 2 (multistep)", free=True)
+    guidance_schedule: Literal["constant", "falling", "rising"] = setting(
+        "rising",
+        "how the strength of guiding forces changes in a jump, unless the integrator says so itself; see "
+        "[guidance](guidance.md)",
+        free=True,
+    )
     gamma_clip: float | None = setting(
         None, "UniSim: of the model file, if another than network.gamma_clip", above=0, maximum=0.5, free=True
     )
