@@ -298,6 +298,17 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class EarlyStopping:
+    """When a stage ends before its last iteration."""
+
+    validations: int = setting(
+        8,
+        "the stage ends when so many in a row have no lower loss than the best one (published for UniSim: 8)",
+        minimum=1,
+    )
+
+
+@dataclass(frozen=True)
 class Loss:
     """Weights of the parts of the loss. Published: 0.8 KL + velocity + drift."""
 
@@ -340,6 +351,10 @@ class Stage:
     batch: Batch = setting(factory=Batch, help="size of a batch")
     learning_rate: float = setting(1e-4, "peak learning rate of Adam (eps 1e-8, no weight decay)", above=0)
     schedule: Schedule = setting(factory=Schedule, help="how the learning rate changes")
+    early_stopping: EarlyStopping | None = setting(
+        None,
+        "end the stage when validations bring nothing better, and go on with its best averaged weights; off unless set",
+    )
     clip_norm: float = setting(1.0, "largest norm of the gradient; 0 for no limit", minimum=0)
     ema_decay: float = setting(
         0.999,
@@ -401,6 +416,10 @@ class UniSimStage:
     )
     learning_rate: float = setting(5e-4, "peak learning rate of Adam (eps 1e-8, no weight decay)", above=0)
     schedule: Schedule = setting(factory=Schedule, help="how the learning rate changes")
+    early_stopping: EarlyStopping | None = setting(
+        None,
+        "end the stage when validations bring nothing better, and go on with its best averaged weights; off unless set",
+    )
     clip_norm: float = setting(1.0, "largest norm of the gradient; 0 for no limit", minimum=0)
     ema_decay: float = setting(
         0.999, "decay of the averaged weights, the ones that are validated and exported (ours)", minimum=0, below=1
@@ -519,6 +538,8 @@ class Config:
                 yield f"stages.{k}.data", f"names {name!r}, but the data are called {', '.join(known)}."
         if stage.data == []:
             yield f"stages.{k}.data", "must name at least one entry of data."
+        if stage.early_stopping and not self.validation.fraction:
+            yield f"stages.{k}.early_stopping", "needs validations, but validation.fraction is 0."
         if stage.needs_lag and self.lag_time_ps is None:
             yield "lag_time_ps", f"is missing: a {stage.kind} stage needs the lag time of one jump."
         for name, data in zip(known, self.data, strict=True):
@@ -640,8 +661,8 @@ def from_dict(raw: dict[str, Any]) -> Config:
 def reference() -> str:
     """Every setting with its default and what it means, as Markdown tables; docs/training.md holds a copy."""
     parts = [
-        Config, Data, Stratify, Network, UniSimNetwork, Sampler, Stage, UniSimStage, Batch, Schedule, Loss, UniSimLoss,
-        Subgraphs, Times, Validation,
+        Config, Data, Stratify, Network, UniSimNetwork, Sampler, Stage, UniSimStage, Batch, Schedule, EarlyStopping,
+        Loss, UniSimLoss, Subgraphs, Times, Validation,
     ]  # fmt: skip
     return "\n".join(_table(part) for part in parts)
 
@@ -652,6 +673,7 @@ TITLES = {
     "Stage": "stages (a list)",
     "UniSimNetwork": "network with family: unisim",
     "UniSimStage": "stages of kind energy, field and guidance (UniSim)",
+    "EarlyStopping": "stages.*.early_stopping",
     "UniSimLoss": "stages.*.loss (UniSim)",
     "Subgraphs": "stages.*.subgraphs (UniSim)",
 }
