@@ -87,6 +87,17 @@ TEST(ModelFile, ReadsUniSimConfig) {
     EXPECT_EQ(readUniSimConfig(parse(makeModel(bare)).getMetadata(), caseName).toValues(), config.toValues());
 }
 
+TEST(ModelFile, KeepsTheGuidanceSchedule) {
+    EXPECT_EQ(parse(makeModel(makeMetadata())).getMetadata().guidanceSchedule, "rising");
+    for (const string& metadata : {makeMetadata(), makeUniSimMetadata()})
+        for (const string word : {"constant", "falling", "rising"}) {
+            const string with = R"("guidance_schedule":")" + word + R"(","time_grid")";
+            const ModelFile file = parse(makeModel(replaceIn(metadata, R"("time_grid")", with)));
+            EXPECT_EQ(file.getMetadata().guidanceSchedule, word);
+            EXPECT_EQ(ModelMetadata::fromJson(file.getMetadata().toJson(), caseName).guidanceSchedule, word);
+        }
+}
+
 TEST(ModelFile, OptionalKeysMayBeLeftOut) {
     string metadata = replaceIn(makeMetadata(), R"(,"head":"endpoint","encoder":"learned")", "");
     metadata = replaceIn(metadata, R"("vocabulary":{"atoms":[[6,5],[8,7]]},)", "");
@@ -168,6 +179,10 @@ TEST(ModelFile, NamesTheFault) {
     expectRefusedChange("0.0,0.25,1.0", "0.0", "2 to 100001 times");
     expectRefusedChange("0.0,0.25,1.0", "0.0,null,1.0", "other than a number");
     expectRefusedChange("\"euler\"", "\"none\"", "'step_noise' of 'sampler' of its metadata");
+    expectRefusedChange(
+        "\"euler\"", "\"euler\",\"guidance_schedule\":\"up\"",
+        "'guidance_schedule' of 'sampler' of its metadata is 'up', but this version knows only 'constant'");
+    expectRefusedChange("\"euler\"", "\"euler\",\"guidance_schedule\":3", "'guidance_schedule'");
     expectRefusedChange("[6,5]", "[0,5]", "'atoms'");
     expectRefusedChange("[6,5]", "[6,138]", "'atoms'");
     expectRefusedChange("[6,5]", "[6,18446744073709551615]", "'atoms'");

@@ -21,6 +21,7 @@ public:
     double sigma = 0.02;         ///< A
     double priorVariance = 1e-4; ///< A^2
     std::vector<double> timeGrid = {0.0, 0.25, 0.5, 1.0};
+    std::string guidanceSchedule = "rising";
     bool preserves = true; ///< whether the file says that the jump keeps orientation and centre of mass
 
     /** Variance of the displacement of one coordinate in a jump, nm^2. */
@@ -44,6 +45,7 @@ public:
         metadata.samplerType = "bridge";
         metadata.stepNoise = "euler";
         metadata.timeGrid = timeGrid;
+        metadata.guidanceSchedule = guidanceSchedule;
         metadata.preservesOrientation = metadata.preservesCenterOfMass = preserves;
         Weights weights;
         weights.addDecoder();

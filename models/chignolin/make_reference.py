@@ -65,9 +65,8 @@ def main():
     late = restrained[len(restrained) // 2 :]
     closing = [INTERVAL * (np.flatnonzero(d < 0.4)[0] + 1) for d in restrained.T if (d < 0.4).any()]
     print(f"free: {free.mean():.3f} ± {free.std():.3f} nm, below 0.4 nm {(free < 0.4).mean():.3f}")
-    print(
-        f"restrained, second half: {late.mean():.3f} ± {late.std():.3f} nm, size {sizes(frames)[len(frames) // 2 :].mean():.3f} nm"
-    )
+    size = sizes(frames)[len(frames) // 2 :].mean()
+    print(f"restrained, second half: {late.mean():.3f} ± {late.std():.3f} nm, size {size:.3f} nm")
     print(f"closed in {len(closing)} of {restrained.shape[1]} replicas, after {np.mean(closing):.0f} ps on average")
 
 

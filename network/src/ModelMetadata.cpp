@@ -86,7 +86,7 @@ void readSampler(const JsonObject& sampler, ModelMetadata& metadata) {
         metadata.timeGrid = {0, 1};
         return;
     }
-    sampler.requireOnly({"type", "time_grid", "step_noise", "order"});
+    sampler.requireOnly({"type", "time_grid", "step_noise", "order", "guidance_schedule"});
     const bool unisim = metadata.family == "unisim";
     metadata.samplerType = sampler.getChoice("type", {unisim ? "interpolant" : "bridge"});
     // Files of UniSim are older than the choice.
@@ -97,6 +97,8 @@ void readSampler(const JsonObject& sampler, ModelMetadata& metadata) {
         if (metadata.samplerOrder != 1 && metadata.samplerOrder != 2)
             sampler.refuse("order", "is neither 1 nor 2");
     }
+    if (sampler.has("guidance_schedule"))
+        metadata.guidanceSchedule = sampler.getChoice("guidance_schedule", {"constant", "falling", "rising"});
     metadata.timeGrid = readTimeGrid(sampler);
 }
 
@@ -151,6 +153,8 @@ string ModelMetadata::toJson() const {
         entry["sampler"]["step_noise"] = stepNoise;
     if (samplerOrder != 1)
         entry["sampler"]["order"] = samplerOrder;
+    if (guidanceSchedule != "rising")
+        entry["sampler"]["guidance_schedule"] = guidanceSchedule;
     if (vocabulary)
         entry["vocabulary"] = {{"atoms", *vocabulary}};
     entry["preserves"] = {{"orientation", preservesOrientation}, {"center_of_mass", preservesCenterOfMass}};

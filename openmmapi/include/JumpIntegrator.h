@@ -80,7 +80,7 @@ public:
         /** It rises from nothing to full strength, as t: the nearer the end, the more a point is like a conformation.
          */
         Rising = 2,
-        /** As the model file says; Rising if it says nothing. */
+        /** As the model file says (JumpModel::getGuidanceSchedule()); Rising if it says nothing. */
         FromModel = 3
     };
 

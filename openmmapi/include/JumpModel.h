@@ -53,6 +53,11 @@ public:
     bool hasDensity() const;
     /** Times 0 = t_0 < t_1 < ... < t_n = 1 of the sampler's n steps. */
     const std::vector<double>& getTimeGrid() const;
+    /**
+     * How the strength of guiding forces changes on the way of a jump, "constant", "falling" or "rising": what
+     * JumpIntegrator::FromModel stands for. Rising if the file says nothing.
+     */
+    const std::string& getGuidanceSchedule() const;
     /** Number of trained numbers in the file. */
     long long getNumParameters() const;
     /** The whole metadata entry as JSON text: architecture, sampler, vocabulary, provenance. */

@@ -159,6 +159,14 @@ bool isBound(Integrator& integrator) {
     }
 }
 
+/** The schedule that a model file names; its reader knows no other words. */
+JumpIntegrator::GuidanceSchedule findSchedule(const JumpModel& model) {
+    const string& word = model.getGuidanceSchedule();
+    return word == "constant"  ? JumpIntegrator::Constant
+           : word == "falling" ? JumpIntegrator::Falling
+                               : JumpIntegrator::Rising;
+}
+
 } // namespace
 
 JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature,
@@ -511,7 +519,7 @@ Guidance JumpIntegrator::makeGuidance() const {
     guidance.atEndPoint = guidancePoint == EndPoint;
     guidance.steps = guidanceSteps;
     guidance.kT = BOLTZ * temperature;
-    const GuidanceSchedule schedule = guidanceSchedule == FromModel ? Rising : guidanceSchedule;
+    const GuidanceSchedule schedule = guidanceSchedule == FromModel ? findSchedule(model) : guidanceSchedule;
     guidance.weight = [schedule](double t) { return schedule == Rising ? t : schedule == Falling ? 1 - t : 1.0; };
     require(!guidance.isOn() || getTimeGrid().size() > 2,
             "the sampler takes a single step, without noise, so there is nothing that forces could guide");

@@ -73,6 +73,10 @@ const std::vector<double>& JumpModel::getTimeGrid() const {
     return file->getMetadata().timeGrid;
 }
 
+const string& JumpModel::getGuidanceSchedule() const {
+    return file->getMetadata().guidanceSchedule;
+}
+
 long long JumpModel::getNumParameters() const {
     return file->getNumParameters();
 }

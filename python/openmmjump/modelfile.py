@@ -85,6 +85,8 @@ class ModelFile:
     step_noise: str = "euler"
     #: Order of the sampler: 1 or 2.
     order: int = 1
+    #: How the strength of guiding forces changes in a jump: ``constant``, ``falling`` or ``rising``.
+    guidance_schedule: str = "rising"
     #: Length units of the network in one nm: 10 for Angstrom.
     length_scale: float = 10.0
     #: Pairs (atomic number, block type) the model was trained on; None for all.
@@ -123,6 +125,8 @@ class ModelFile:
             entry["sampler"]["step_noise"] = self.step_noise
         if self.order != 1:
             entry["sampler"]["order"] = self.order
+        if self.guidance_schedule != "rising":
+            entry["sampler"]["guidance_schedule"] = self.guidance_schedule
         if self.vocabulary is not None:
             entry["vocabulary"] = {"atoms": sorted([int(z), int(block)] for z, block in self.vocabulary)}
         entry["preserves"] = {
@@ -194,6 +198,7 @@ class ModelFile:
             sampler=entry["sampler"]["type"],
             step_noise=entry["sampler"].get("step_noise", "euler"),
             order=entry["sampler"].get("order", 1),
+            guidance_schedule=entry["sampler"].get("guidance_schedule", "rising"),
             length_scale=float(entry["length_scale"]),
             vocabulary=None if vocabulary is None else sorted((z, block) for z, block in vocabulary["atoms"]),
             preserves_orientation=entry["preserves"]["orientation"],
@@ -426,12 +431,14 @@ def _check_mixture(architecture: _Entry, sampler: _Entry) -> None:
 
 
 def _check_sampler(sampler: _Entry, kind: str) -> None:
-    sampler.require_only(("type", "time_grid", "step_noise", "order"))
+    sampler.require_only(("type", "time_grid", "step_noise", "order", "guidance_schedule"))
     sampler.choice("type", (kind,))
     if kind == "bridge" or "step_noise" in sampler.value:
         sampler.choice("step_noise", ("euler", "bridge"))
     if "order" in sampler.value and sampler.integer("order") not in (1, 2):
         sampler.refuse("order", "is neither 1 nor 2")
+    if "guidance_schedule" in sampler.value:
+        sampler.choice("guidance_schedule", ("constant", "falling", "rising"))
     _check_time_grid(sampler)
 
 

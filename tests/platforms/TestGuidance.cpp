@@ -52,10 +52,11 @@ struct Molecule {
 
 class GuidanceTest : public PlatformTest {
 protected:
-    /** Walks 0.2 A; its bridge has two steps with noise and one without. */
-    static WalkModel makeWalk() {
+    /** Walks 0.2 A; its bridge has two steps with noise and one without. The file names the schedule of guidance. */
+    static WalkModel makeWalk(const string& schedule = "rising") {
         WalkModel walk;
         walk.sigma = 0.2;
+        walk.guidanceSchedule = schedule;
         return walk;
     }
     static unique_ptr<JumpIntegrator> makeIntegrator(const MolecularGraph& graph, const WalkModel& walk = makeWalk()) {
@@ -100,6 +101,7 @@ struct ScheduleCase {
     int steps;
     double sum;
     int evaluations;
+    string ofModel = "rising";
     JumpIntegrator::GuidancePoint point = JumpIntegrator::OnPath;
 };
 
@@ -110,12 +112,16 @@ TEST_F(GuidanceTest, LinearEnergyShiftsTheWalk) {
     Molecule molecule;
     molecule.guideBy("-f*(x - 2*y)", {100, 50, 20, 40});
     const Vec3 direction(1, -2, 0);
-    const ScheduleCase cases[] = {
-        {JumpIntegrator::Constant, 0, 0.5, 2},     {JumpIntegrator::Rising, 0, 0.0625, 1},
-        {JumpIntegrator::Falling, 0, 0.4375, 2},   {JumpIntegrator::Constant, 1, 0.25, 1},
-        {JumpIntegrator::FromModel, 7, 0.0625, 1}, {JumpIntegrator::Falling, 0, 0.4375, 2, JumpIntegrator::EndPoint}};
+    const ScheduleCase cases[] = {{JumpIntegrator::Constant, 0, 0.5, 2},
+                                  {JumpIntegrator::Rising, 0, 0.0625, 1},
+                                  {JumpIntegrator::Falling, 0, 0.4375, 2},
+                                  {JumpIntegrator::Constant, 1, 0.25, 1},
+                                  {JumpIntegrator::FromModel, 7, 0.0625, 1},
+                                  {JumpIntegrator::FromModel, 0, 0.5, 2, "constant"},
+                                  {JumpIntegrator::FromModel, 0, 0.4375, 2, "falling"},
+                                  {JumpIntegrator::Falling, 0, 0.4375, 2, "rising", JumpIntegrator::EndPoint}};
     for (const ScheduleCase& test : cases) {
-        auto integrator = makeIntegrator(molecule.graph);
+        auto integrator = makeIntegrator(molecule.graph, makeWalk(test.ofModel));
         integrator->setGuidanceForceGroups(Mask);
         integrator->setGuidanceStrength(0.8);
         integrator->setGuidanceSchedule(test.schedule);
@@ -262,7 +268,7 @@ TEST_F(GuidanceTest, RefusesBadSettings) {
 
 TEST_F(GuidanceTest, SettingsAreSaved) {
     Molecule molecule;
-    auto integrator = makeIntegrator(molecule.graph);
+    auto integrator = makeIntegrator(molecule.graph, makeWalk("constant"));
     integrator->setGuidanceForceGroups(Mask);
     integrator->setGuidanceStrength(0.3);
     integrator->setGuidanceSchedule(JumpIntegrator::Falling);
@@ -277,6 +283,7 @@ TEST_F(GuidanceTest, SettingsAreSaved) {
     EXPECT_EQ(read.getGuidanceStrength(), 0.3);
     EXPECT_EQ(read.getGuidanceSchedule(), JumpIntegrator::Falling);
     EXPECT_EQ(read.getGuidancePoint(), JumpIntegrator::EndPoint);
+    EXPECT_EQ(read.getModel().getGuidanceSchedule(), "constant");
     EXPECT_EQ(read.getGuidanceForceCap(), 77);
     EXPECT_EQ(read.getGuidanceSteps(), 4);
 }

@@ -95,6 +95,7 @@ def model(draw) -> ModelFile:
         length_scale=draw(POSITIVE),
         time_grid=[0.0, *sorted(inner), 1.0],
         step_noise=draw(st.sampled_from(["euler", "bridge"])),
+        guidance_schedule=draw(st.sampled_from(["constant", "falling", "rising"])),
         vocabulary=draw(st.none() | st.lists(pairs, unique=True, min_size=1, max_size=5)),
         preserves_orientation=draw(st.booleans()),
         provenance=draw(st.dictionaries(TEXT, JSON, max_size=3)),
@@ -122,11 +123,15 @@ def test_cpp_reads_what_python_writes(tmp_path, model):
     assert json.loads(read.getMetadata()) == json.loads(json.dumps(model.metadata()))
     assert read.getNumParameters() == model.num_parameters
     assert list(read.getTimeGrid()) == model.time_grid
+    assert read.getGuidanceSchedule() == model.guidance_schedule
     if model.vocabulary is not None:
         assert all(read.knowsAtom(z, block) for z, block in model.vocabulary)
 
 
-@pytest.mark.parametrize("settings", [{}, {"step_noise": "bridge"}, {"step_noise": "bridge", "order": 2}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"step_noise": "bridge"}, {"step_noise": "bridge", "order": 2}, {"guidance_schedule": "falling"}],
+)
 def test_cpp_reads_a_unisim_model(tmp_path, settings):
     path = tmp_path / "model.safetensors"
     model = make_model(
@@ -201,6 +206,7 @@ FAULTS = [
     (change("architecture.other", 1), "unknown key 'other'"),
     (change("sampler.type", "flow"), "this version knows only 'bridge'"),
     (change("sampler.step_noise", None), "not a text"),
+    (change("sampler.guidance_schedule", "up"), "this version knows only 'constant', 'falling', 'rising'"),
     (change("sampler.time_grid", [0]), "2 to 100001"),
     (change("sampler.time_grid", [0, 0.5, 0.5, 1]), "not strictly increasing"),
     (change("sampler.time_grid", [0, 2]), "from 0 to 1"),
@@ -227,7 +233,7 @@ def unisim(**changes) -> dict:
     metadata = make_model(
         family="unisim", sampler="interpolant", architecture=dict(unisim_cases.ARCHITECTURE)
     ).metadata()
-    of_sampler = changes.keys() <= {"type", "time_grid", "step_noise", "order"}
+    of_sampler = changes.keys() <= {"type", "time_grid", "step_noise", "order", "guidance_schedule"}
     metadata["sampler" if of_sampler else "architecture"].update(changes)
     return metadata
 
@@ -248,6 +254,7 @@ FAULTS += [
     (unisim(type="bridge"), "this version knows only 'interpolant'"),
     (unisim(order=3), "'order' of 'sampler' of its metadata is neither 1 nor 2"),
     (unisim(step_noise="none"), "this version knows only 'euler', 'bridge'"),
+    (unisim(guidance_schedule=None), "'guidance_schedule' of 'sampler' of its metadata is not a text"),
     (unisim(time_grid=[0, 2]), "from 0 to 1"),
 ]
 

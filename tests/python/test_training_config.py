@@ -87,7 +87,12 @@ def test_numbers_as_yaml_writes_them(tmp_path):
         ("sampler.time_grid=[0, 0.5]", "sampler.time_grid must rise strictly from 0 to 1."),
         ("validation.fraction=1", "validation.fraction must be below 1, not 1."),
         ("sampler.order=3", "sampler.order must be one of 1, 2, not 3."),
+        ("stages.0.early_stopping={validations: 0}", "stages.0.early_stopping.validations must be at least 1, not 0."),
         ("sampler.order=true", "sampler.order must be one of 1, 2, not True."),
+        (
+            "sampler.guidance_schedule=up",
+            "sampler.guidance_schedule must be one of constant, falling, rising, not 'up'.",
+        ),
         ("name=a/b", "name must be a file name without folders."),
         ("data.3.name=a", "data.3 does not exist: the list has 1 entries, counted from 0."),
         ("lag_time_ps.x=3", "lag_time_ps holds 100, which has no keys."),
@@ -147,6 +152,15 @@ def test_what_may_change_on_resuming(tmp_path):
         "stages.0.learning_rate was 0.0001 and is now 2.0.",
         "network.layers was 8 and is now 3.",
     ]
+
+
+def test_early_stopping_is_off_unless_set(tmp_path):
+    assert read(tmp_path).stages[0].early_stopping is None
+    assert read(tmp_path, SMALL, "stages.0.early_stopping={}").stages[0].early_stopping.validations == 8
+    with pytest.raises(
+        ConfigError, match=r"stages\.0\.early_stopping needs validations, but validation\.fraction is 0\."
+    ):
+        read(tmp_path, SMALL, "stages.0.early_stopping={}", "validation.fraction=0")
 
 
 @pytest.mark.parametrize("name", ["gamma_clip", "guidance_strength"])

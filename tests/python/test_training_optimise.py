@@ -1,11 +1,11 @@
-"""Learning rate, averaged weights and steps with gradients that aren't finite."""
+"""Learning rate, averaged weights, early stopping and steps with gradients that aren't finite."""
 
 import math
 
 import pytest
 import torch
 from openmmjump.training.config import Schedule
-from openmmjump.training.optimise import Average, LearningRate, make_optimizer, step
+from openmmjump.training.optimise import Average, LearningRate, Patience, make_optimizer, step
 
 
 def test_warm_up_and_cosine():
@@ -46,6 +46,22 @@ def test_averaged_weights():
     with average:
         assert torch.allclose(network.weight, expected["weight"], rtol=1e-5)
     assert torch.equal(network.weight, before)
+
+
+def test_patience_keeps_the_best_and_ends():
+    network = torch.nn.Linear(2, 1)
+    patience, average = Patience(2), Average(network, 0.5)
+    losses, over = [3.0, 2.0, 2.0, 1.5, math.nan, 1.5], []
+    for k, loss in enumerate(losses):
+        average.set({"weight": torch.full((1, 2), float(k))})
+        patience.validated(loss, 10 * k, average)
+        over.append(patience.over)
+    assert over == [False] * 5 + [True]
+    assert (patience.best, patience.iteration, patience.waited) == (1.5, 30, 2)
+    assert torch.equal(patience.weights["weight"], torch.full((1, 2), 3.0))
+    again = Patience(2)
+    again.load_state_dict(patience.state_dict())
+    assert again.over and again.state_dict() == patience.state_dict()
 
 
 def test_clipping_and_bad_gradients():

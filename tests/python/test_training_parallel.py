@@ -11,7 +11,9 @@ import torch
 from openmmjump.training.checkpoint import Checkpoints, read
 from openmmjump.training.config import load
 from openmmjump.training.trainer import Trainer
+from openmmjump.training.unisim_batches import EnergyExample
 from training_cases import SMALL, finish, start, write_config
+from unisim_training_cases import make_labels, make_raw
 
 
 def work(rank, world, port, config, folder):
@@ -34,7 +36,7 @@ def keep(trainer, drawn):
 
         def noting(*arguments):
             made = example(*arguments)
-            drawn.extend(made.x0[::10, 0].tolist())
+            drawn.extend((made.x if isinstance(made, EnergyExample) else made.x0)[::10, 0].tolist())
             return made
 
         trainer.collator.example = noting
@@ -105,6 +107,42 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path):
         file.unlink()
     two, _ = run(tmp_path / "two", raw, 2)
     assert_close(one, two)
+
+
+def test_early_stopping_with_two_processes(tmp_path):
+    """Only the first process validates; both stop, and go on with the same weights."""
+    raw = copy.deepcopy(SMALL) | {"checkpoint_iterations": 1, "keep_checkpoints": 99}
+    raw["network"]["precision"] = "double"
+    raw["stages"][0] |= {"iterations": 30, "early_stopping": {"validations": 1}}
+    raw["validation"] |= {"every": 1}
+    one, (alone,) = run(tmp_path / "one", raw, 1)
+    two, ranks = run(tmp_path / "two", raw, 2)
+    assert one["total"] == two["total"] < 30
+    assert_close(one, two)
+    for name, tensor in alone["weights"].items():
+        assert torch.equal(ranks[0]["weights"][name], ranks[1]["weights"][name])
+        assert torch.allclose(ranks[0]["weights"][name], tensor, rtol=0, atol=1e-8), name
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory):
+    return make_labels(tmp_path_factory.mktemp("labels") / "ala.npz")
+
+
+@pytest.mark.parametrize(("kind", "molecules"), [("energy", 7), ("field", 7), ("field", 1), ("guidance", 7)])
+def test_two_processes_train_unisim_as_one(labels, tmp_path, kind, molecules):
+    """In double precision, on subgraphs, so that the processes differ in atoms, in those of the ligand and in pairs."""
+    raw = make_raw(labels, kind) | {"checkpoint_iterations": 3, "keep_checkpoints": 9}
+    raw["network"]["precision"] = "double"
+    raw["data"][0]["ligand"] = "resname NME"
+    small = {"above_atoms": 10, "environment_A": 5, "gradient_A": 3}
+    raw["stages"][0] |= {"iterations": 4, "clip_norm": 0, "batch": {"molecules": molecules}, "subgraphs": small}
+    one, _ = run(tmp_path / "one", raw, 1)
+    two, ranks = run(tmp_path / "two", raw, 2)
+    assert_close(one, two)
+    assert len(one["optimizer"]["state"]) == len(two["optimizer"]["state"]) > 0
+    for name, tensor in ranks[0]["weights"].items():
+        assert torch.equal(tensor, ranks[1]["weights"][name])
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from openmmjump import JumpModel
 from openmmjump.modelfile import ModelFile
 from openmmjump.training.checkpoint import Checkpoints, read
 from openmmjump.training.config import load
@@ -163,6 +164,61 @@ def test_stages_follow_each_other_and_resume_between_them(tmp_path):
         assert torch.equal(tensor, again.network.state_dict()[name])
 
 
+def early(every=5):
+    """Two stages that may end early, validated often on few pairs, whose loss soon rises again."""
+    raw = copy.deepcopy(SMALL)
+    stage = raw["stages"][0] | {"iterations": 200, "early_stopping": {"validations": 2}, "learning_rate": 2e-2}
+    raw["stages"] = [stage, stage | {"iterations": 11, "early_stopping": {"validations": 9}}]
+    raw["validation"] |= {"every": every}
+    return raw
+
+
+def test_early_stopping_goes_on_with_the_best_weights(tmp_path, capsys):
+    trainer, _ = run(tmp_path / "a", early(), keep_checkpoints=99, checkpoint_iterations=1)
+    checked = metrics(tmp_path / "a", "validation")
+    losses = [entry["loss"] for entry in checked]
+    ended = next(k for k in range(2, len(losses)) if min(losses[: k - 1]) <= min(losses[k - 1 : k + 1]))
+    end = checked[ended]["iteration"]
+    assert end < 200 and trainer.total == end + 11  # the second stage goes to its last iteration
+    assert [entry["iteration"] - end for entry in checked[ended + 1 :]] == [5, 10, 11]
+    states = {int(file.stem): read(file) for file in Checkpoints(tmp_path / "a" / "out").files()}
+    assert (states[end]["stage"], states[end]["iteration"], trainer.stage) == (1, 0, 2)
+    for first, last, network in (
+        (0, ended + 1, states[end]["network"]),
+        (ended + 1, len(losses), trainer.network.state_dict()),
+    ):
+        best = checked[min(range(first, last), key=losses.__getitem__)]["iteration"]
+        if best == trainer.total:  # the checkpoint there is of the end of the stage
+            continue
+        for name, tensor in states[best]["average"]["weights"].items():
+            assert torch.equal(network[name], tensor), name
+    said = capsys.readouterr().out
+    assert "Stage 1 ends, because 2 validations brought nothing better, with the averaged weights of its" in said
+    assert "Stage 2 ends, because it is at its last iteration, with the averaged weights of its iteration" in said
+
+
+def test_early_stopping_survives_a_restart(tmp_path):
+    """Also from the checkpoints of the last iterations before the stage ends."""
+    cadence = {"keep_checkpoints": 99, "checkpoint_iterations": 1}
+    whole, _ = run(tmp_path / "whole", early(), **cadence)
+    files = Checkpoints(tmp_path / "whole" / "out").files()
+    end = next(k for k, file in enumerate(files) if read(file)["stage"] == 1)
+    for k in (end - 6, end - 3, end - 1, end):
+        folder = tmp_path / str(k) / "out" / "checkpoints"
+        folder.mkdir(parents=True)
+        folder.joinpath(files[k].name).write_bytes(files[k].read_bytes())
+        again, _ = run(tmp_path / str(k), early(), **cadence)
+        assert again.total == whole.total
+        assert_same_state(last(tmp_path / str(k)), last(tmp_path / "whole"))
+
+
+def test_early_stopping_needs_validations(tmp_path):
+    raw = early() | {"lag_time_ps": 4000}
+    raw["validation"]["fraction"] = 0.3
+    with pytest.raises(ConfigError, match=r"stages\.0\.early_stopping needs validations, but no pairs are held out"):
+        run(tmp_path / "a", raw)
+
+
 def test_a_finished_run_only_writes_its_model_again(tmp_path):
     _, file = run(tmp_path / "a")
     before = file.read_bytes()
@@ -191,9 +247,12 @@ def test_export_of_a_checkpoint(tmp_path):
         assert torch.equal(tensor, trained.tensors[name])
     config = tmp_path / "a" / "config.yaml"
     short = ["stages.0.iterations=20"]
-    finer = load(config, [*short, "sampler.steps=30", "sampler.order=2", "sampler.step_noise=bridge"])
+    assert (trained.guidance_schedule, JumpModel(str(file)).getGuidanceSchedule()) == ("rising", "rising")
+    sampler = ["sampler.steps=30", "sampler.order=2", "sampler.step_noise=bridge", "sampler.guidance_schedule=falling"]
+    finer = load(config, [*short, *sampler])
     again = ModelFile.load(export_checkpoint(tmp_path / "a" / "out", settings=finer))
     assert (len(again.time_grid), again.order, again.step_noise) == (31, 2, "bridge")
+    assert (again.guidance_schedule, JumpModel(str(file)).getGuidanceSchedule()) == ("falling", "falling")
     with pytest.raises(ConfigError, match=r"another run: network\.layers was 1 and is now 2"):
         export_checkpoint(tmp_path / "a" / "out", settings=load(config, [*short, "network.layers=2"]))
     early = export_checkpoint(Checkpoints(tmp_path / "a" / "out").files()[0], tmp_path / "early.safetensors")

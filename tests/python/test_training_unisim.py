@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 
@@ -17,7 +18,7 @@ from openmmjump.modelfile import ModelFile
 from openmmjump.network import Atoms, UniSim
 from openmmjump.training.checkpoint import Checkpoints
 from openmmjump.training.config import Subgraphs, UniSimLoss, UniSimStage, load
-from openmmjump.training.labels import label_frames, write_conformers
+from openmmjump.training.labels import write_conformers
 from openmmjump.training.schema import ConfigError
 from openmmjump.training.trainer import Trainer
 from openmmjump.training.unisim_batches import (
@@ -33,25 +34,7 @@ from openmmjump.training.unisim_batches import (
 )
 from openmmjump.training.unisim_objective import UniSimObjective, energy_loss, field_loss, freeze, guidance_loss
 from training_cases import DATA, write_config
-
-TINY = {
-    "hidden_dim": 8,
-    "ffn_dim": 8,
-    "rbf_dim": 6,
-    "expansion_dim": 2,
-    "heads": 2,
-    "layers": 1,
-    "energy_heads": 3,
-    "guidance_kernel": True,
-}
-FRAMES = 40
-STAGE = {
-    "iterations": 30,
-    "batch": {"molecules": 8},
-    "learning_rate": 1e-2,
-    "schedule": {"kind": "cosine", "warmup_iterations": 3},
-    "ema_decay": 0.8,
-}
+from unisim_training_cases import TINY, WIDER, make_labels, make_raw
 
 
 def normal(*shape: int, seed: int) -> torch.Tensor:
@@ -204,35 +187,18 @@ def test_subgraphs_by_brute_force():
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory):
     """Frames of alanine dipeptide in vacuum 10 fs apart, with forces and energies."""
-    pdb = app.PDBFile(str(DATA.parents[1] / "examples" / "alanine-dipeptide.pdb"))
-    options = dict(frames=FRAMES, interval_ps=0.01, equilibration_ps=0.2, platform="Reference")
-    file = tmp_path_factory.mktemp("labels") / "ala.npz"
-    return label_frames(pdb.topology, pdb.positions, "amber14-vacuum", file, **options)
-
-
-def make_raw(labels, *kinds: str) -> dict:
-    entry = {"topology": str(labels.with_suffix(".pdb")), "trajectories": [str(labels)], "frame_interval_ps": 0.01}
-    network = {**TINY, "family": "unisim", "guidance_kernel": "guidance" in kinds}
-    return {
-        "name": "tiny",
-        "lag_time_ps": 0.05,
-        "temperature_K": 300,
-        "data": [
-            {**entry, "name": "md", "energy_head": 1},
-            {**entry, "trajectories": [str(labels)], "name": "noise", "energy_head": 2, "denoising": True},
-        ],
-        "network": network,
-        "sampler": {"gamma_clip": 0.03, "steps": 5, "step_noise": "bridge", "order": 2},
-        "stages": [{**STAGE, "kind": kind, **({} if kind == "energy" else {"data": ["md"]})} for kind in kinds],
-        "validation": {"every": 30, "batches": 4, "fraction": 0.3},
-        "log_every": 10,
-    }
+    return make_labels(tmp_path_factory.mktemp("labels") / "ala.npz")
 
 
 def run(folder, raw, **changes):
     folder.mkdir(exist_ok=True)
     trainer = Trainer(load(write_config(folder, raw, **changes)))
     return trainer, trainer.run()
+
+
+def metrics(folder) -> list[dict]:
+    """What a run has written down."""
+    return [json.loads(line) for line in (folder / "out" / "metrics.jsonl").read_text().splitlines()]
 
 
 def untrained_loss(folder, raw, number: int, weights=None) -> float:
@@ -258,8 +224,7 @@ def trained(labels, tmp_path_factory):
 
 def test_every_stage_lowers_its_loss(trained, tmp_path):
     folder, raw, _, _ = trained
-    lines = [json.loads(line) for line in (folder / "out" / "metrics.jsonl").read_text().splitlines()]
-    after = [line["loss"] for line in lines if line["kind"] == "validation"]
+    after = [line["loss"] for line in metrics(folder) if line["kind"] == "validation"]
     files = Checkpoints(folder / "out").files()
     assert [int(f.stem) for f in files] == [30, 60, 90]
     for number, loss in enumerate(after):
@@ -267,6 +232,62 @@ def test_every_stage_lowers_its_loss(trained, tmp_path):
         before = untrained_loss(tmp_path / str(number), raw, number, weights)
         print(f"stage {number}: {before:.4f} -> {loss:.4f}")
         assert loss < before
+
+
+def test_one_stage_trains_the_heads_of_two_force_fields(labels, tmp_path):
+    """AMBER and CHARMM36 labels of one molecule, each with a head of its own; both losses fall to less than half."""
+    charmm = make_labels(tmp_path / "charmm.npz", "charmm36-vacuum")
+    raw = make_raw(labels, "energy")
+    entry = raw["data"][0]
+    files = {"topology": str(charmm.with_suffix(".pdb")), "trajectories": [str(charmm)]}
+    raw["data"] = [entry | {"name": "amber"}, entry | files | {"name": "charmm", "energy_head": 0}]
+    raw["network"] |= WIDER
+    raw["stages"][0]["iterations"] = 100
+    trainer, _ = run(tmp_path / "run", raw)
+    for head, name in ((1, "amber"), (0, "charmm")):
+        alone = raw | {"stages": [raw["stages"][0] | {"data": [name]}]}
+        before = untrained_loss(tmp_path / f"{name}-before", alone, 0)
+        after = untrained_loss(tmp_path / f"{name}-after", alone, 0, trainer.network.state_dict())
+        print(f"head {head}: {before:.4f} -> {after:.4f}")
+        assert after < 0.5 * before
+    fresh = UniSim.initialize(trainer.network.config, int(trainer.config.seed)).state_dict()
+    moved = {n.split(".")[1] for n, v in trainer.network.state_dict().items() if not torch.equal(v, fresh[n])}
+    assert {"0", "1"} <= moved and "2" not in moved  # heads
+
+
+def test_a_protein_trains_on_subgraphs(tmp_path):
+    """T4 lysozyme with its ligand, 2621 atoms: more than subgraphs.above_atoms, which is left as it is."""
+    for name in ("complex.prmtop", "complex.crd"):
+        (tmp_path / name).write_bytes(gzip.decompress((DATA / "t4-lysozyme" / f"{name}.gz").read_bytes()))
+    files = app.AmberPrmtopFile(str(tmp_path / "complex.prmtop")), app.AmberInpcrdFile(str(tmp_path / "complex.crd"))
+    with open(tmp_path / "t4.pdb", "w") as out:
+        app.PDBFile.writeFile(files[0].topology, files[1].positions, out)
+    x = files[1].getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    x = x + np.random.default_rng(0).normal(0, 0.003, (6, *x.shape))
+    platform = openmm.Platform.getPlatform("CPU")
+    context = openmm.Context(files[0].createSystem(constraints=None), openmm.VerletIntegrator(1e-3), platform)
+    forces = []
+    for positions in x:
+        context.setPositions(positions)
+        force = context.getState(forces=True).getForces(asNumpy=True)
+        forces.append(force.value_in_unit(unit.kilojoule_per_mole / unit.nanometer))
+    np.savez(tmp_path / "t4.npz", positions=x, forces=forces)
+
+    raw = make_raw(tmp_path / "t4.npz", "energy")
+    raw["data"] = [raw["data"][0] | {"ligand": "resname TMP"}]
+    raw["network"] |= WIDER
+    raw["stages"][0] |= {"iterations": 20, "batch": {"atoms": 1200}}
+    raw["validation"] |= {"every": 20, "batches": 2}
+    trainer, file = run(tmp_path / "run", raw)
+    assert trainer.skipped == 0 and file.exists()
+    (t4,) = trainer.sets
+    assert t4.system.molecule.size == 2621 and 500 < t4.cost < 1500  # half of the environment, and its centre
+    example = trainer.collator.example(*_batch(trainer))
+    assert 600 < len(example.mask) < 2621 and 50 < int((example.mask > 0).sum()) < 400
+    loss = [line["loss"] for line in metrics(tmp_path / "run") if line["kind"] == "validation"]
+    before = untrained_loss(tmp_path / "before", raw, 0)
+    print(f"{before:.4f} -> {loss[-1]:.4f}")
+    assert loss[-1] < before
 
 
 def test_a_stage_leaves_the_rest_alone(trained):
@@ -298,6 +319,7 @@ def test_the_exported_model_jumps(trained, labels):
     assert (stored.architecture["gamma_clip"], stored.architecture["guidance_strength"]) == (0.03, 0.05)
     assert any(z == 1 for z, _ in stored.vocabulary)
     model = JumpModel(str(file))
+    assert (stored.guidance_schedule, model.getGuidanceSchedule()) == ("constant", "constant")
     pdb = app.PDBFile(str(labels.with_suffix(".pdb")))
     system = app.ForceField("amber14-all.xml").createSystem(pdb.topology, constraints=None)
     graph = MolecularGraph.fromTopology(pdb.topology, model)
@@ -379,8 +401,7 @@ def test_runs_on_subgraphs_with_jumps_in_a_closed_loop(labels, tmp_path):
     example = trainer.collator.example(*_batch(trainer))
     assert (example.mask == 0).any() and (example.mask > 0).any()
     assert 0 < trainer.sets[0].cost < 22
-    lines = [json.loads(line) for line in (tmp_path / "a" / "out" / "metrics.jsonl").read_text().splitlines()]
-    assert sum(line["kind"] == "jumps" for line in lines) == 2  # none in stage energy
+    assert sum(line["kind"] == "jumps" for line in metrics(tmp_path / "a")) == 2  # none in stage energy
 
 
 def _batch(trainer):

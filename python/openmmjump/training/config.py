@@ -137,6 +137,12 @@ class Sampler:
     )
 
     order: Literal[1, 2] = setting(1, "order of the sampler: 1 (published) or 2 (multistep)", free=True)
+    guidance_schedule: Literal["constant", "falling", "rising"] = setting(
+        "rising",
+        "how the strength of guiding forces changes in a jump, unless the integrator says so itself; see "
+        "[guidance](guidance.md)",
+        free=True,
+    )
     gamma_clip: float | None = setting(
         None, "UniSim: of the model file, if another than network.gamma_clip", above=0, maximum=0.5, free=True
     )
@@ -292,6 +298,17 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class EarlyStopping:
+    """When a stage ends before its last iteration."""
+
+    validations: int = setting(
+        8,
+        "the stage ends when so many in a row have no lower loss than the best one (published for UniSim: 8)",
+        minimum=1,
+    )
+
+
+@dataclass(frozen=True)
 class Loss:
     """Weights of the parts of the loss. Published: 0.8 KL + velocity + drift."""
 
@@ -334,6 +351,10 @@ class Stage:
     batch: Batch = setting(factory=Batch, help="size of a batch")
     learning_rate: float = setting(1e-4, "peak learning rate of Adam (eps 1e-8, no weight decay)", above=0)
     schedule: Schedule = setting(factory=Schedule, help="how the learning rate changes")
+    early_stopping: EarlyStopping | None = setting(
+        None,
+        "end the stage when validations bring nothing better, and go on with its best averaged weights; off unless set",
+    )
     clip_norm: float = setting(1.0, "largest norm of the gradient; 0 for no limit", minimum=0)
     ema_decay: float = setting(
         0.999,
@@ -395,6 +416,10 @@ class UniSimStage:
     )
     learning_rate: float = setting(5e-4, "peak learning rate of Adam (eps 1e-8, no weight decay)", above=0)
     schedule: Schedule = setting(factory=Schedule, help="how the learning rate changes")
+    early_stopping: EarlyStopping | None = setting(
+        None,
+        "end the stage when validations bring nothing better, and go on with its best averaged weights; off unless set",
+    )
     clip_norm: float = setting(1.0, "largest norm of the gradient; 0 for no limit", minimum=0)
     ema_decay: float = setting(
         0.999, "decay of the averaged weights, the ones that are validated and exported (ours)", minimum=0, below=1
@@ -513,6 +538,8 @@ class Config:
                 yield f"stages.{k}.data", f"names {name!r}, but the data are called {', '.join(known)}."
         if stage.data == []:
             yield f"stages.{k}.data", "must name at least one entry of data."
+        if stage.early_stopping and not self.validation.fraction:
+            yield f"stages.{k}.early_stopping", "needs validations, but validation.fraction is 0."
         if stage.needs_lag and self.lag_time_ps is None:
             yield "lag_time_ps", f"is missing: a {stage.kind} stage needs the lag time of one jump."
         for name, data in zip(known, self.data, strict=True):
@@ -634,8 +661,8 @@ def from_dict(raw: dict[str, Any]) -> Config:
 def reference() -> str:
     """Every setting with its default and what it means, as Markdown tables; docs/training.md holds a copy."""
     parts = [
-        Config, Data, Stratify, Network, UniSimNetwork, Sampler, Stage, UniSimStage, Batch, Schedule, Loss, UniSimLoss,
-        Subgraphs, Times, Validation,
+        Config, Data, Stratify, Network, UniSimNetwork, Sampler, Stage, UniSimStage, Batch, Schedule, EarlyStopping,
+        Loss, UniSimLoss, Subgraphs, Times, Validation,
     ]  # fmt: skip
     return "\n".join(_table(part) for part in parts)
 
@@ -646,6 +673,7 @@ TITLES = {
     "Stage": "stages (a list)",
     "UniSimNetwork": "network with family: unisim",
     "UniSimStage": "stages of kind energy, field and guidance (UniSim)",
+    "EarlyStopping": "stages.*.early_stopping",
     "UniSimLoss": "stages.*.loss (UniSim)",
     "Subgraphs": "stages.*.subgraphs (UniSim)",
 }

@@ -52,6 +52,7 @@ def model_file(weights: Mapping[str, torch.Tensor], run: Run) -> ModelFile:
         lag_time=config.lag_time_ps,
         temperature=config.temperature_K,
         time_grid=config.sampler.times(),
+        guidance_schedule=config.sampler.guidance_schedule,
         vocabulary=vocabulary([system.molecule for system in run.systems]),
         provenance=provenance(run),
     )

@@ -28,6 +28,11 @@ FORCE_FIELDS = {
     "charmm36-vacuum": ["charmm36.xml"],
 }
 
+#: Residues of PDB files that CHARMM has as patches of the residue they cap: at the start and at the end of a chain.
+FIRST_CAPS, LAST_CAPS = ("ACE",), ("NME", "NH2")
+#: Molecules of several residues that CHARMM has templates of, where another one (AANM, without CMAP) fits, too.
+CHARMM_MOLECULES = {("ACE", "ALA", "NME"): "ALAD"}
+
 
 def label_frames(
     topology: app.Topology,
@@ -54,7 +59,8 @@ def label_frames(
         equilibration_ps: time that is left out at the start, after a minimisation.
         step_fs: step of the integrator; bonds of hydrogens are free, so 0.5 to 1 fs.
         seed: of velocities and Langevin noise.
-        platform: of OpenMM; by default the fastest.
+        platform: of OpenMM; by default the one that OpenMM takes for the fastest: a GPU or OpenCL where there is one,
+            else CPU.
 
     Returns:
         The .npz file: positions (frames, N, 3) nm, forces (frames, N, 3) kJ/mol/nm, energies (frames) kJ/mol.
@@ -94,13 +100,66 @@ def _simulation(
     if isinstance(force_field, str) and force_field not in FORCE_FIELDS:
         raise ValueError(f"The force field must be one of {', '.join(FORCE_FIELDS)}, not {force_field!r}.")
     files = FORCE_FIELDS[force_field] if isinstance(force_field, str) else force_field
-    options = dict(nonbondedMethod=app.NoCutoff, constraints=None, rigidWater=False, removeCMMotion=True)
-    system = app.ForceField(*files).createSystem(topology, **options)
+    system = make_system(topology, files)
     settings = temperature_K * unit.kelvin, 1 / unit.picosecond, step_fs * unit.femtosecond
     integrator = openmm.LangevinMiddleIntegrator(*settings)
     integrator.setRandomNumberSeed(seed)
     where = () if platform is None else (openmm.Platform.getPlatform(platform),)
     return app.Simulation(topology, system, integrator, *where)
+
+
+def make_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
+    """The System of a molecule alone in space, without constraints.
+
+    Args:
+        topology: the molecule, without a periodic box; caps of peptides (ACE, NME, NH2) may be residues of their own.
+        files: force field files of OpenMM.
+
+    Raises:
+        ValueError: the force field doesn't fit the molecule.
+    """
+    templates = {}
+    if any(Path(name).name.startswith("charmm") for name in files):
+        topology, templates = join_caps(topology)
+    options = dict(nonbondedMethod=app.NoCutoff, constraints=None, rigidWater=False, removeCMMotion=True)
+    force_field = app.ForceField(*files)
+    try:
+        return force_field.createSystem(topology, residueTemplates=templates, **options)
+    except Exception as error:  # OpenMM raises plain Exceptions, too
+        raise ValueError(f"The force field {', '.join(files)} doesn't fit the molecule: {error}") from error
+
+
+def join_caps(topology: app.Topology) -> tuple[app.Topology, dict[app.topology.Residue, str]]:
+    """The same molecules with every cap as part of the residue it caps, as CHARMM's patches have them.
+
+    Returns:
+        topology: its atoms in the order they were.
+        templates: the template of each residue that several templates of CHARMM fit.
+    """
+    joined, templates, atoms = app.Topology(), {}, {}
+    for chain in topology.chains():
+        to = joined.addChain(chain.id)
+        for group in _capped(list(chain.residues())):
+            name = next((r.name for r in group if r.name not in FIRST_CAPS + LAST_CAPS), group[0].name)
+            residue = joined.addResidue(name, to, group[0].id)
+            for atom in (a for r in group for a in r.atoms()):
+                atoms[atom] = joined.addAtom(atom.name, atom.element, residue, atom.id)
+            if (template := CHARMM_MOLECULES.get(tuple(r.name for r in group))) is not None:
+                templates[residue] = template
+    for bond in topology.bonds():
+        joined.addBond(atoms[bond.atom1], atoms[bond.atom2])
+    return joined, templates
+
+
+def _capped(residues: Sequence[app.topology.Residue]) -> list[list[app.topology.Residue]]:
+    """The residues of a chain in groups, each a residue with its caps."""
+    groups: list[list[app.topology.Residue]] = []
+    for residue in residues:
+        if groups and (groups[-1][-1].name in FIRST_CAPS or residue.name in LAST_CAPS):
+            groups[-1].append(residue)
+        else:
+            groups.append([residue])
+    return groups
 
 
 def _labels(context: openmm.Context) -> dict[str, np.ndarray]:
@@ -151,10 +210,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--force-field", choices=FORCE_FIELDS, default="amber14-gbn2")
     parser.add_argument("--frames", type=int, default=1000, help="frames, or conformers, to write")
     parser.add_argument("--interval-ps", type=float, default=1.0, help="time between two frames")
+    parser.add_argument("--equilibration-ps", type=float, default=10.0, help="time left out at the start")
     parser.add_argument("--temperature", type=float, default=300.0, help="in K")
     parser.add_argument("--step-fs", type=float, default=0.5, help="step of the dynamics, which has no constraints")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--platform", help="of OpenMM; by default the fastest")
+    parser.add_argument("--platform", help="of OpenMM; by default the fastest there is")
     parser.add_argument("--output", type=Path, default=Path("labels"), help="folder to write to")
     given = parser.parse_args(arguments)
     if (given.pdb is None) == (given.smiles is None):
@@ -164,9 +224,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     pdb = app.PDBFile(str(given.pdb))
     options = dict(frames=given.frames, interval_ps=given.interval_ps, temperature_K=given.temperature)
-    options |= dict(step_fs=given.step_fs, seed=given.seed, platform=given.platform)
+    options |= dict(equilibration_ps=given.equilibration_ps, step_fs=given.step_fs)
+    options |= dict(seed=given.seed, platform=given.platform)
     file = given.output / f"{given.pdb.stem}.npz"
-    print(f"Wrote {label_frames(pdb.topology, pdb.positions, given.force_field, file, **options)}.")
+    try:
+        print(f"Wrote {label_frames(pdb.topology, pdb.positions, given.force_field, file, **options)}.")
+    except ValueError as error:
+        parser.exit(1, f"{error}\n")
 
 
 if __name__ == "__main__":

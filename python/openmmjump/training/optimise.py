@@ -1,9 +1,9 @@
-"""Learning rate, averaged weights and the optimizer step."""
+"""Learning rate, averaged weights, early stopping and the optimizer step."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -72,13 +72,17 @@ class Average:
                 parameter.copy_(self.weights[name])
                 self.weights[name].copy_(kept)
 
+    def set(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Take over averaged weights."""
+        for name, tensor in weights.items():
+            self.weights[name].copy_(tensor)
+
     def state_dict(self) -> dict[str, Any]:
         return {"updates": self.updates, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.updates = state["updates"]
-        for name, tensor in state["weights"].items():
-            self.weights[name].copy_(tensor)
+        self.set(state["weights"])
 
     def __enter__(self) -> Average:
         self.swap()
@@ -86,6 +90,39 @@ class Average:
 
     def __exit__(self, *_: Any) -> None:
         self.swap()
+
+
+class Patience:
+    """Waits for better validations, and keeps the averaged weights of the best one.
+
+    Args:
+        validations: so many in a row without a lower loss end the waiting.
+    """
+
+    def __init__(self, validations: int):
+        self.validations = validations
+        self.best, self.iteration, self.waited = math.inf, 0, 0
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def validated(self, loss: float, iteration: int, average: Average) -> None:
+        """Take note of the loss of averaged weights after an iteration of the stage."""
+        if loss < self.best:
+            self.best, self.iteration, self.waited = loss, iteration, 0
+            self.weights = {name: tensor.clone() for name, tensor in average.weights.items()}
+        else:
+            self.waited += 1
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing better to wait for."""
+        return self.waited >= self.validations
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("best", "iteration", "waited", "weights")}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.iteration, self.waited = state["best"], state["iteration"], state["waited"]
+        self.weights = state["weights"]
 
 
 def make_optimizer(parameters: Iterable[torch.nn.Parameter], learning_rate: float) -> torch.optim.Adam:

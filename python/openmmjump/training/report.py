@@ -13,6 +13,7 @@ from typing import Any
 
 from .config import Config
 from .families import AnyStage
+from .optimise import Patience
 from .pairs import PairSet
 
 log = logging.getLogger("openmmjump.training")
@@ -24,10 +25,11 @@ class Report:
     Args:
         config: of the run.
         total: iterations done before (a resumed run).
+        left: iterations still to do.
         active: whether this process writes.
     """
 
-    def __init__(self, config: Config, total: int, active: bool = True):
+    def __init__(self, config: Config, total: int, left: int, active: bool = True):
         self.config, self.active = config, active
         self.sums: dict[str, float] = {}
         self.count = 0
@@ -39,7 +41,7 @@ class Report:
         output.mkdir(parents=True, exist_ok=True)
         self.file = _reopen(output / "metrics.jsonl", total)
         self.board = _tensorboard(output / "tensorboard", total)
-        self.iterations = sum(stage.iterations for stage in config.stages)
+        self.iterations = total + left
         if sys.stdout.isatty():
             self._open_bar(total)
 
@@ -110,6 +112,21 @@ class Report:
         if self.active and values:
             self._write("jumps", total, values)
             self.say(f"{total:>9}  jumps  " + "  ".join(f"{k} {v:.4g}" for k, v in values.items()))
+
+    def best(self, number: int, patience: Patience, left: int) -> None:
+        """A stage with early stopping is over, so many iterations before its last one."""
+        if not self.active:
+            return
+        self.iterations -= left
+        if self.bar is not None:
+            self.bar.update(self.task, total=self.iterations)
+        why = (
+            f"{patience.waited} validations brought nothing better" if patience.over else "it is at its last iteration"
+        )
+        self.say(
+            f"Stage {number + 1} ends, because {why}, with the averaged weights of its iteration {patience.iteration} "
+            f"(loss {patience.best:.4f})."
+        )
 
     def finished(self, file: Path | None, skipped: int) -> None:
         """The run is over."""

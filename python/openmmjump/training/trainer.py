@@ -28,7 +28,7 @@ from .families import (
     stage_times,
 )
 from .frames import System, prepare_all
-from .optimise import Average, LearningRate, make_optimizer, step
+from .optimise import Average, LearningRate, Patience, make_optimizer, step
 from .pairs import PairSet, make_pairs
 from .processes import Processes
 from .randomness import Stream
@@ -74,7 +74,8 @@ class Trainer:
             self._check_same(state)
             self.stage, self.iteration, self.total = state["stage"], state["iteration"], state["total"]
             self.skipped, self.seconds = state["skipped"], state["seconds"]
-        self.report = Report(config, self.total, self.processes.first)
+        left = sum(stage.iterations for stage in config.stages[self.stage :]) - self.iteration
+        self.report = Report(config, self.total, left, self.processes.first)
 
     # ------------------------------------------------------------------------------------------------ preparation
 
@@ -160,7 +161,7 @@ class Trainer:
         stage = self.config.stages[number]
         self._begin_stage(number, stage)
         saved = time.monotonic()
-        while self.iteration < stage.iterations:
+        while self.iteration < stage.iterations and not self._is_over():
             begin = time.perf_counter()
             values = self._iterate(stage)
             self.iteration, self.total = self.iteration + 1, self.total + 1
@@ -177,6 +178,10 @@ class Trainer:
                 raise Interrupted
         self._end_stage(number)
 
+    def _is_over(self) -> bool:
+        """Whether early stopping ends the stage."""
+        return self.patience is not None and self.patience.over
+
     def _begin_stage(self, number: int, stage: AnyStage) -> None:
         """Set up what belongs to a stage, from the checkpoint if the run goes on within it."""
         p = self.processes
@@ -189,6 +194,11 @@ class Trainer:
         self.optimizer = make_optimizer(self.parameters, stage.learning_rate)
         self.rate = LearningRate(stage.learning_rate, stage.schedule, stage.iterations)
         self.average = Average(self.network, stage.ema_decay)
+        self.patience = Patience(stage.early_stopping.validations) if stage.early_stopping else None
+        if self.patience and not self.validator.sets:
+            raise ConfigError(
+                [f"stages.{number}.early_stopping needs validations, but no pairs are held out for them."]
+            )
         self.bad = 0
         if self.pending is not None:
             self.load(self.pending)
@@ -196,7 +206,10 @@ class Trainer:
         self.report.stage(number, stage, self.iteration, self.sets, sum(q.numel() for q in self.parameters))
 
     def _end_stage(self, number: int) -> None:
-        """Go on with the averaged weights."""
+        """Go on with the averaged weights: with early stopping those of the best validation, else the last ones."""
+        if self.patience is not None:
+            self.report.best(number, self.patience, self.config.stages[number].iterations - self.iteration)
+            self.average.set(self.patience.weights)
         self.average.swap()
         self.stage, self.iteration = number + 1, 0
         self.average = Average(self.network, 0.0)
@@ -248,7 +261,10 @@ class Trainer:
                     network = sampling_network(stage, self.network)
                     self.report.jumps(self.total, jump_statistics(network, self.sets, self.config, self.total))
         if validate:
-            self.rate.validated(self.processes.share(values.get("loss", math.inf)))
+            loss = self.processes.share(values.get("loss", math.inf))
+            self.rate.validated(loss)
+            if self.patience is not None:
+                self.patience.validated(loss, self.iteration, self.average)
 
     def _bare_objective(self) -> torch.nn.Module:
         return getattr(self.objective, "module", self.objective) if self.processes.world > 1 else self.objective
@@ -269,6 +285,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "rate": self.rate.state_dict(),
+            "patience": self.patience.state_dict() if self.patience else None,
             "bad": self.bad,
         }
 
@@ -287,6 +304,8 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rate.load_state_dict(state["rate"])
+        if self.patience is not None:
+            self.patience.load_state_dict(state["patience"])
         self.bad = state["bad"]
 
     def _finish(self) -> Path | None:

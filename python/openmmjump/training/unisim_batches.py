@@ -46,6 +46,22 @@ class EnergyExample:
 
 
 @dataclass
+class FieldTotals:
+    """What the means of a process that aren't over all its atoms are divided by, so that they are those of the batch.
+
+    Of the whole batch, on the average per process, times the process' share.
+
+    Attributes:
+        ligand: weights of the atoms of ligands.
+        near0, near1: weights of the near pairs in x0 and in x1.
+    """
+
+    ligand: float
+    near0: float
+    near1: float
+
+
+@dataclass
 class FieldExample:
     """A batch of stage field: M pairs of frames, N atoms in all; positions in A, the centroid of x0 at the origin.
 
@@ -55,6 +71,7 @@ class FieldExample:
         noise: (N, 3) standard normal, Z.
         t: (M) times of the interpolant.
         near0, near1: (2, P) pairs of atoms that count and are near each other in x0 and in x1.
+        totals: of a batch that several processes share.
     """
 
     atoms: Any
@@ -66,6 +83,22 @@ class FieldExample:
     near0: torch.Tensor
     near1: torch.Tensor
     share: float
+    totals: FieldTotals | None = None
+
+
+@dataclass
+class GuidanceBatch:
+    """What the interior target needs to know of all K pairs of a batch.
+
+    Attributes:
+        t: (K) times of the interpolant.
+        noise: (K) mean squares of the noise Z of each pair.
+        energy: (K) sums of the energies at x0 and x1.
+    """
+
+    t: torch.Tensor
+    noise: torch.Tensor
+    energy: torch.Tensor
 
 
 @dataclass
@@ -76,6 +109,7 @@ class GuidanceExample:
         atoms, x0, x1, noise, t, mask, share: see :class:`FieldExample`.
         force0, force1: (N, 3) forces at x0 and x1 in MJ/mol/nm.
         energy0, energy1: (M) energies at x0 and x1, from -1 (lowest of the trajectory) to 0 (highest).
+        batch: of all pairs of a batch that several processes share.
     """
 
     atoms: Any
@@ -89,6 +123,7 @@ class GuidanceExample:
     energy0: torch.Tensor
     energy1: torch.Tensor
     share: float
+    batch: GuidanceBatch | None = None
 
 
 # ------------------------------------------------------------------------------------------------------- subgraphs
@@ -215,7 +250,32 @@ class UniSimCollator(Collator):
         mine = mine if len(mine) else np.array([0])  # fewer molecules than processes: take part with weight 0
         chosen = [pieces[k] for k in mine]
         make = {"energy": self._energy, "field": self._field, "guidance": self._guidance}[self.stage.kind]
-        return make(chosen, self._tensor(t[mine]), float(share))
+        example = make(chosen, self._tensor(t[mine]), float(share))
+        if world > 1:
+            self._tell_of_batch(example, pieces, t, world)
+        return example
+
+    def _tell_of_batch(self, example: Any, pieces: list[Piece], t: np.ndarray, world: int) -> None:
+        """Add what the losses of one of several processes need to know of the whole batch."""
+        if isinstance(example, FieldExample):
+            example.totals = self._totals(pieces, example.share / world)
+        if isinstance(example, GuidanceExample):
+            noise = np.array([np.square(p.noise, dtype=np.float64).mean() for p in pieces])
+            energies = [self._tensor(u) for u in self._end_energies(pieces)]
+            example.batch = GuidanceBatch(self._tensor(t), self._tensor(noise), energies[0] + energies[1])
+
+    def _totals(self, pieces: list[Piece], factor: float) -> FieldTotals:
+        """Weights of ligands and near pairs in a whole batch, times a factor."""
+        cutoff = self.stage.loss.distance_cutoff_A
+        masks = [self.sets[p.number].system.molecule.edge_mask[p.rows] for p in pieces]
+        counts = np.array(
+            [
+                (mask[p.gradient].sum(), *(count_near(x[p.gradient], cutoff) for x in (p.x0, p.x1)))
+                for p, mask in zip(pieces, masks, strict=True)
+            ]
+        )
+        weights = np.array([self.loss_weights[p.number] for p in pieces])
+        return FieldTotals(*(factor * weights @ counts).tolist())
 
     def _pieces(self, items: Items, noise: np.random.Generator) -> list[Piece]:
         """All molecules of a batch, large ones cut; every process makes the same ones."""
@@ -267,13 +327,17 @@ class UniSimCollator(Collator):
         )  # fmt: skip
 
     def _guidance(self, pieces: list[Piece], t: torch.Tensor, share: float) -> GuidanceExample:
-        s = self.sets[pieces[0].number]
-        first, energies = np.array([p.first for p in pieces]), self.energies[pieces[0].number]
+        s, first = self.sets[pieces[0].number], np.array([p.first for p in pieces])
         forces = [np.concatenate([f[p.rows] for f, p in zip(ends, pieces, strict=True)]) for ends in s.forces(first)]
-        labels = [self._tensor(a) for a in (*forces, energies[first], energies[first + s.lag])]
+        labels = [self._tensor(a) for a in (*forces, *self._end_energies(pieces))]
         return GuidanceExample(
             self._join(pieces), *self._ends(pieces), t, self._mask(pieces), *labels, share
         )  # fmt: skip
+
+    def _end_energies(self, pieces: list[Piece]) -> tuple[np.ndarray, np.ndarray]:
+        """Relative energies (M) at x0 and x1 of pieces of one molecule."""
+        number, first = pieces[0].number, np.array([p.first for p in pieces])
+        return self.energies[number][first], self.energies[number][first + self.sets[number].lag]
 
     def _ends(self, pieces: list[Piece]) -> list[torch.Tensor]:
         return [self._tensor(np.concatenate([getattr(p, name) for p in pieces])) for name in ("x0", "x1", "noise")]
@@ -322,3 +386,9 @@ def near_pairs(x: Sequence[np.ndarray], counts: Sequence[np.ndarray], cutoff: fl
         found.append(rows[pairs.reshape(-1, 2)] + start)
         start += len(positions)
     return np.ascontiguousarray(np.concatenate(found).T)
+
+
+def count_near(x: np.ndarray, cutoff: float) -> int:
+    """How many pairs of the atoms at x (n, 3) A are nearer than a cutoff in A."""
+    tree = cKDTree(x)
+    return (int(tree.count_neighbors(tree, cutoff)) - len(x)) // 2

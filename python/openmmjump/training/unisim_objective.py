@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .config import Sampler, UniSimLoss, UniSimNetwork, UniSimStage
-from .unisim_batches import EnergyExample, FieldExample, GuidanceExample
+from .unisim_batches import EnergyExample, FieldExample, GuidanceBatch, GuidanceExample
 
 Parts = dict[str, Tensor]
 
@@ -55,9 +55,12 @@ def freeze(network: torch.nn.Module, stage: UniSimStage) -> None:
         parameter.requires_grad_(name.split(".")[0] in stage.trained)
 
 
-def mean_square(error: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean of squares of errors (n, ...) with a weight (n) for each row; 0 where nothing counts."""
-    total = weight.sum() * error[0].numel() if len(error) else weight.new_zeros(())
+def mean_square(error: Tensor, weight: Tensor, whole: float | None = None) -> Tensor:
+    """Weighted mean of squares of errors (n, ...) with a weight (n) for each row; 0 where nothing counts.
+
+    ``whole`` is what stands for the sum of the weights where other processes have rows, too.
+    """
+    total = (weight.sum() if whole is None else whole) * error[0].numel() if len(error) else 0
     rows = error.square().reshape(len(error), -1).sum(1)
     return (weight * rows).sum() / total if total > 0 else (weight * rows).sum()
 
@@ -102,14 +105,14 @@ def field_loss(network: Any, e: FieldExample, weights: UniSimLoss) -> Parts:
     """
     t, xt = interpolant(network, e)
     scaled, eta = network.fields(e.atoms, e.t, xt)
-    scale = network.config["vel_scale"]
+    scale, totals = network.config["vel_scale"], e.totals
     error = scaled - scale * (e.x1 - e.x0)
     velocity = scaled / scale
     start = xt - t * velocity - gamma(network, t) * eta
     parts = {
         "velocity": mean_square(error, e.mask),
         "denoiser": mean_square(eta - e.noise, e.mask),
-        "ligand": mean_square(error, e.mask * e.atoms.edge_mask.to(e.mask)),
+        "ligand": mean_square(error, e.mask * e.atoms.edge_mask.to(e.mask), totals and totals.ligand),
         "distances": _distance_loss(e, t[:, 0], start, start + velocity),
     }
     return _weighted(parts, weights)
@@ -117,10 +120,13 @@ def field_loss(network: Any, e: FieldExample, weights: UniSimLoss) -> Parts:
 
 def _distance_loss(e: FieldExample, t: Tensor, start: Tensor, end: Tensor) -> Tensor:
     """(1 - t) MSE of the near distances of X_0 + t MSE of those of X_1, in A^2; t (N) of each atom."""
-    total = t.new_zeros(())
-    for true, expected, pairs, time in ((e.x0, start, e.near0, 1 - t), (e.x1, end, e.near1, t)):
+    total, totals = t.new_zeros(()), e.totals
+    for true, expected, pairs, time, whole in (
+        (e.x0, start, e.near0, 1 - t, totals and totals.near0),
+        (e.x1, end, e.near1, t, totals and totals.near1),
+    ):
         error = (distances(expected, pairs) - distances(true, pairs)) * time[pairs[0]].sqrt()
-        total = total + mean_square(error[:, None], e.mask[pairs[0]])
+        total = total + mean_square(error[:, None], e.mask[pairs[0]], whole)
     return total
 
 
@@ -161,14 +167,20 @@ def interior_target(network: Any, e: GuidanceExample, eta: Tensor) -> Tensor:
     below the network's gamma_clip, U the relative energies.
     """
     atom_molecule = e.atoms.molecule.to(e.t.device)
-    width, gap = (
-        gamma(network, e.t, network.config["gamma_clip"]),
-        gamma(network, e.t)[atom_molecule][:, None] * e.noise,
-    )
-    per_atom = width[atom_molecule][:, None]
-    count = torch.bincount(atom_molecule, minlength=len(e.t))
-    squares = torch.zeros_like(e.t).index_add_(0, atom_molecule, gap.square().sum(1)) / (3 * count)
+    clip = network.config["gamma_clip"]
+    per_atom = gamma(network, e.t, clip)[atom_molecule][:, None]
+    gap = gamma(network, e.t)[atom_molecule][:, None] * e.noise
+    batch = e.batch or own_batch(e, atom_molecule)
+    width = gamma(network, batch.t, clip)
+    squares = gamma(network, batch.t) ** 2 * batch.noise
     likelihood = torch.exp(-0.5 * math.log(2 * math.pi) - width.log() - 0.5 * squares / width**2)
-    boltzmann = torch.exp(-(e.energy0 + e.energy1))
-    factor = boltzmann / (likelihood * boltzmann).mean()
+    mean = (likelihood * torch.exp(-batch.energy)).mean()
+    factor = torch.exp(-(e.energy0 + e.energy1)) / mean
     return factor[atom_molecule][:, None] * (gap / per_atom**2 - eta / per_atom)
+
+
+def own_batch(e: GuidanceExample, atom_molecule: Tensor) -> GuidanceBatch:
+    """The batch of a single process, whose pairs are all there are; atom_molecule (N) is the pair of each atom."""
+    count = torch.bincount(atom_molecule, minlength=len(e.t))
+    noise = torch.zeros_like(e.t).index_add_(0, atom_molecule, e.noise.square().sum(1)) / (3 * count)
+    return GuidanceBatch(e.t, noise, e.energy0 + e.energy1)

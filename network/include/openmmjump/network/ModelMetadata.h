@@ -25,6 +25,8 @@ struct ModelMetadata {
     std::string stepNoise;        ///< noise of a sampler's step: "euler" or "bridge"; empty for a draw without steps
     int samplerOrder = 1;         ///< order of the sampler, 1 or 2
     std::vector<double> timeGrid; ///< 0 = t_0 < t_1 < ... < t_n = 1
+    /** How the strength of guiding forces changes with the sampler's time: "constant", "falling" or "rising". */
+    std::string guidanceSchedule = "rising";
     /** Pairs (atomic number, block type) the model was trained on; empty optional: all. */
     std::optional<std::vector<std::pair<int, int>>> vocabulary;
     bool preservesOrientation = false;
