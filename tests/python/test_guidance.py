@@ -157,6 +157,18 @@ def test_example_of_rmsd_guidance(tmp_path):
     assert (tmp_path / "guidance_rmsd.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
+def test_example_of_a_measured_distance(tmp_path):
+    """With the shipped model of chignolin: guided at the end point, jumps obey the restraint; unguided they can't."""
+    command = [sys.executable, EXAMPLES / "guidance_distance.py", "--runs", "2", "--jumps", "4"]
+    subprocess.run([*command, "--platform", "CPU", "--out", tmp_path], check=True, capture_output=True)
+    free, on_path, at_end = json.loads((tmp_path / "guidance_distance.json").read_text())
+    assert min(row["accepted"] for row in (free, on_path, at_end)) > 0.6
+    assert at_end["distance"] < free["distance"] - 0.1
+    assert at_end["energy"] == pytest.approx(free["energy"], abs=100)  # no broken structures; MD: sd 26 kJ/mol
+    assert (tmp_path / "guidance_distance.png").stat().st_size > 5000
+
+
 def test_solvent_example_prints_the_table_of_the_documentation(tmp_path):
     command = [sys.executable, EXAMPLES / "guidance_solvent.py", "--solvents", "hexane", "--path", "1", "--end", "0.5"]
     command += ["--jumps", "40", "--platform", "CPU", "--out", tmp_path]
