@@ -1,6 +1,6 @@
 """How the model of chignolin does in OpenMM: jumps with relaxation from 16 conformations against molecular dynamics.
 
-    python evaluate.py [MODEL] [--jumps 16] [--platform OpenCL]
+    python evaluate.py [MODEL] [--jumps 16] [--relaxation 50] [--platform OpenCL]
 
 Printed are the share of accepted jumps, how many proposals were drawn and why others were refused; size, distance of
 Asp3 N and Gly7 O, and the Jensen-Shannon divergence of phi/psi (mean over residues) against MD, with what as many
@@ -67,6 +67,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="chignolin", help="a shipped model or a file")
     parser.add_argument("--jumps", type=int, default=16, help="from each of 16 conformations (default: 16)")
+    parser.add_argument("--relaxation", type=int, default=50, help="steps of 4 fs after each jump (default: 50)")
     parser.add_argument("--platform", default="OpenCL")
     args = parser.parse_args()
     pdb = app.PDBFile(data.path("chignolin.pdb"))
@@ -74,6 +75,7 @@ def main():
     integrator = oj.JumpIntegrator(model, oj.MolecularGraph.fromTopology(pdb.topology, model), 300, 1, 0.004)
     integrator.setRandomNumberSeed(1)
     integrator.setRepairPolicy(integrator.Always)
+    integrator.setRelaxationSteps(args.relaxation)
     context = make_context(pdb.topology, integrator, args.platform)
     start = time.perf_counter()
     frames, energies = run(context, pdb, 1, args.jumps)
