@@ -124,7 +124,7 @@ def test_headers_are_in_the_package():
 
 
 def test_models_are_in_the_package():
-    assert models.available() == ["alanine-dipeptide", "alanine-dipeptide-unisim"]
+    assert models.available() == ["alanine-dipeptide", "alanine-dipeptide-unisim", "chignolin"]
     assert models.resolve("alanine-dipeptide").is_relative_to(PACKAGE)
 
 
