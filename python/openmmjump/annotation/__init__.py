@@ -1,0 +1,1 @@
+"""Energies of conformations: label tables, and what makes and reads them."""
