@@ -86,8 +86,9 @@ TEST(JumpSerialization, OlderFilesHaveNoStereoBondsAndFewerSettings) {
     gate.checkStereoBonds = gate.checkConstraints = gate.checkBonds = false;
     gate.maxConstraintError = 0.5;
     integrator.setGateSettings(gate);
+    integrator.setAnnotation(true);
     string xml = cut(toXml<Integrator>(integrator), "<StereoBonds>", "<RidingAtoms>");
-    for (const string name : {"checkStereoBonds", "checkConstraints", "maxConstraintError"}) {
+    for (const string name : {"checkStereoBonds", "checkConstraints", "maxConstraintError", "annotation"}) {
         const size_t end = xml.find('"', xml.find(name + "=\"") + name.size() + 2);
         xml = cut(xml, name + "=\"", xml.substr(end + 1, 20));
     }
@@ -99,6 +100,7 @@ TEST(JumpSerialization, OlderFilesHaveNoStereoBondsAndFewerSettings) {
     EXPECT_TRUE(copy.getGateSettings().checkConstraints);
     EXPECT_FALSE(copy.getGateSettings().checkBonds);
     EXPECT_EQ(copy.getGateSettings().maxConstraintError, 1e-3);
+    EXPECT_FALSE(copy.getAnnotation());
 }
 
 TEST(JumpSerialization, IntegratorWithAllSettings) {
@@ -116,6 +118,7 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     integrator.setUseDoublePrecision(true);
     integrator.setUseCudaGraphs(true);
     integrator.setNetworkThreads(2);
+    integrator.setAnnotation(true);
     integrator.setTimeGrid({0, 0.3, 1});
     integrator.setConstraintTolerance(1e-7);
     integrator.setIntegrationForceGroups(5);
@@ -145,6 +148,7 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     EXPECT_TRUE(copy.getUseDoublePrecision());
     EXPECT_TRUE(copy.getUseCudaGraphs());
     EXPECT_EQ(copy.getNetworkThreads(), 2);
+    EXPECT_TRUE(copy.getAnnotation());
     EXPECT_EQ(copy.getTimeGrid(), (vector<double>{0, 0.3, 1}));
     EXPECT_EQ(copy.getConstraintTolerance(), 1e-7);
     EXPECT_EQ(copy.getIntegrationForceGroups(), 5);

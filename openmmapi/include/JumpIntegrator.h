@@ -40,8 +40,8 @@ struct Guidance;
  *     integrator.step(1000);  // 1000 jumps
  *
  * All settings that shape a step are read when the Context is created, except the temperature, the number of
- * relaxation steps, the relaxation's friction, the attempts, the repair and the seed, which may be changed at any time
- * (the seed takes effect when the Context is created or reinitialized).
+ * relaxation steps, the relaxation's friction, the attempts, the repair, the annotation and the seed, which may be
+ * changed at any time (the seed takes effect when the Context is created or reinitialized).
  */
 class OPENMM_EXPORT_JUMP JumpIntegrator : public OpenMM::CompoundIntegrator {
 public:
@@ -289,6 +289,27 @@ public:
     int getNetworkThreads() const { return networkThreads; }
     /** Set the CPU threads of the network; 0 chooses. */
     void setNetworkThreads(int threads);
+    /** Whether the record of each step holds the raw, the repaired and the relaxed energy. */
+    bool getAnnotation() const { return annotation; }
+    /**
+     * Set whether each step leaves the energies of what it went through in its record (getLastJump()), so that a run
+     * yields labelled conformations (default: false). Takes effect with the next step. All are potential energies of
+     * the integration force groups, in kJ/mol:
+     *
+     * - energyProposal: the last proposal drawn, as the network made it, with its riding atoms and on its constraints.
+     *   Earlier ones of the same step leave no energy. It is there even if a test of the gate before that of the energy
+     *   refused the proposal, or the repair policy is Always; NaN if the coordinates are not finite.
+     * - energyRepaired: the same proposal after its repair, or energyProposal if it was not repaired. Of a proposal
+     *   whose repair was refused, what the repair reached.
+     * - energyRelaxed: the positions at the end of the step, also if the step was molecular dynamics only.
+     *
+     * It costs one evaluation of the forces at the end of each step, and one of the energy in steps whose last proposal
+     * the geometry refused for good. A Force that fails in these leaves NaN. They take no random number and leave
+     * nothing changed, so the trajectory is the same, bit for bit, as long as forces are a function of the positions.
+     * With a cutoff, platforms other than Reference keep a neighbour list, whose history shows in the last digit of the
+     * forces: there, a proposal that was refused for good counts as would any energy that is asked for elsewhere.
+     */
+    void setAnnotation(bool annotate);
     /** Seed of the noise of jumps and velocities. */
     int getRandomNumberSeed() const { return randomNumberSeed; }
     /**
@@ -355,6 +376,8 @@ private:
     bool relax(JumpRecord& record);
     RefusalCause refuse(JumpRecord& record, RefusalCause cause);
     double computeEnergy(JumpRecord& record);
+    void annotateRefused(JumpRecord& record, RefusalCause cause);
+    double computeRelaxedEnergy(JumpRecord& record);
     void restoreState();
     void applyProposal();
     JumpKernel& jumpKernel();
@@ -369,7 +392,7 @@ private:
     double guidanceStrength, guidanceForceCap;
     GuidanceSchedule guidanceSchedule;
     GuidancePoint guidancePoint;
-    bool doublePrecision, cudaGraphs;
+    bool doublePrecision, cudaGraphs, annotation;
     GateSettings gate;
     std::shared_ptr<ProposalFilter> filter;
     std::vector<double> timeGrid;

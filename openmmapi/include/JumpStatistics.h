@@ -14,7 +14,7 @@ namespace JumpPlugin {
 enum class JumpStage {
     Network = 0,    ///< reading model atoms and sampling the proposal, without the forces of its guidance
     Placement = 1,  ///< superposition, riding atoms, geometric gate
-    Energy = 2,     ///< energies of the gate
+    Energy = 2,     ///< energies of the gate and of the annotation
     Repair = 3,     ///< bounded minimisation
     Relaxation = 4, ///< velocities and molecular dynamics
     Guidance = 5    ///< forces that guide the sampling
@@ -34,10 +34,15 @@ struct OPENMM_EXPORT_JUMP JumpRecord {
     RefusalCause refusal = RefusalCause::None;    ///< cause of the last refusal in this step, None if there was none
     std::array<int, NumRefusalCauses> refusals{}; ///< refused proposals by RefusalCause
     double energyBefore = 0;                      ///< potential energy before the jump, kJ/mol
-    /** Potential energy of the last proposal that reached the energy gate, kJ/mol; NaN if none did. */
+    /**
+     * Potential energy of the last proposal that reached the energy gate, kJ/mol; NaN if none did. With
+     * JumpIntegrator::setAnnotation(), of the last proposal drawn, whether or not it reached the energy gate.
+     */
     double energyProposal = std::numeric_limits<double>::quiet_NaN();
     /** Potential energy of the last proposal after its repair, kJ/mol; energyProposal if there was no repair. */
     double energyRepaired = std::numeric_limits<double>::quiet_NaN();
+    /** Potential energy at the end of the relaxation, kJ/mol; NaN without JumpIntegrator::setAnnotation(). */
+    double energyRelaxed = std::numeric_limits<double>::quiet_NaN();
     /** Logarithm of the probability with which the exact criterion accepts the proposal; NaN without it. */
     double logAcceptance = std::numeric_limits<double>::quiet_NaN();
     std::array<double, NumJumpStages> seconds{}; ///< wall time of each stage, s

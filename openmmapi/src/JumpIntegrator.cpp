@@ -180,8 +180,8 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
     tetherStrength(1000.0), relaxationSteps(50), maxAttempts(10), repairIterations(50), networkThreads(0),
     randomNumberSeed(0), repairPolicy(WhenNeeded), acceptance(Gate), guidanceForceGroups(0), guidanceSteps(0),
     guidanceStrength(1.0), guidanceForceCap(1000.0), guidanceSchedule(FromModel), guidancePoint(OnPath),
-    doublePrecision(false), cudaGraphs(false), jumpNumber(0), noiseSeed(0), noiseBranch(0), degreesOfFreedom(0),
-    hasEnvironment(false), constrained(false), reachedEnergy(false), stepping(false) {
+    doublePrecision(false), cudaGraphs(false), annotation(false), jumpNumber(0), noiseSeed(0), noiseBranch(0),
+    degreesOfFreedom(0), hasEnvironment(false), constrained(false), reachedEnergy(false), stepping(false) {
     require(relaxation != nullptr, "the relaxation integrator is missing");
     require(!isBound(*relaxation), "the relaxation integrator is already in use by another Context");
     requireTemperature(temperature);
@@ -318,6 +318,10 @@ void JumpIntegrator::setNetworkThreads(int threads) {
     networkThreads = threads;
 }
 
+void JumpIntegrator::setAnnotation(bool annotate) {
+    annotation = annotate;
+}
+
 void JumpIntegrator::setRandomNumberSeed(int seed) {
     randomNumberSeed = seed;
     Thermostat(getRelaxationIntegrator()).setRandomNumberSeed(seed);
@@ -416,6 +420,7 @@ void JumpIntegrator::stepOnce() {
         context->setStepCount(startCount);
         throw;
     }
+    record.energyRelaxed = computeRelaxedEnergy(record);
     context->setTime(startTime + getStepSize());
     context->setStepCount(startCount + 1);
     jumpNumber++;
@@ -467,6 +472,7 @@ bool JumpIntegrator::jump(JumpRecord& record) {
     const bool mendable = cause == RefusalCause::BrokenBond || cause == RefusalCause::Clash || isTooHigh(cause);
     if (repairPolicy == WhenNeeded && !rule->isExact() && mendable && repair(record))
         return true;
+    annotateRefused(record, cause);
     restoreState();
     return false;
 }
@@ -478,6 +484,8 @@ bool JumpIntegrator::isTooHigh(RefusalCause cause) const {
 
 RefusalCause JumpIntegrator::draw(JumpRecord& record) {
     reachedEnergy = false;
+    if (annotation)
+        record.energyProposal = record.energyRepaired = numeric_limits<double>::quiet_NaN(); // of an earlier proposal
     {
         StageTimer timer(record, JumpStage::Network);
         Guidance guidance = makeGuidance();
@@ -568,6 +576,8 @@ double JumpIntegrator::minimize(JumpRecord& record) {
     const RepairMinimizer::Result result = RepairMinimizer(*context, jumpKernel(), settings).minimize(isMended);
     stateChanged(State::Positions);
     stateChanged(State::Velocities);
+    if (annotation && isnan(record.energyProposal))
+        record.energyProposal = result.firstEnergy;
     record.repairEvaluations += result.evaluations;
     return result.energy;
 }
@@ -625,6 +635,31 @@ RefusalCause JumpIntegrator::refuse(JumpRecord& record, RefusalCause cause) {
 double JumpIntegrator::computeEnergy(JumpRecord& record) {
     StageTimer timer(record, JumpStage::Energy);
     return context->calcForcesAndEnergy(false, true, getIntegrationForceGroups());
+}
+
+/** The energy of a proposal that the gate refused before it came to energies. The state must be restored afterwards. */
+void JumpIntegrator::annotateRefused(JumpRecord& record, RefusalCause cause) {
+    if (!annotation || cause == RefusalCause::NotFinite || !isnan(record.energyProposal))
+        return;
+    try {
+        applyProposal();
+        record.energyProposal = record.energyRepaired = computeEnergy(record);
+    } catch (const exception&) {
+        // No conformation that anyone asked for: without annotation the step would have gone on.
+    }
+}
+
+double JumpIntegrator::computeRelaxedEnergy(JumpRecord& record) {
+    if (annotation) {
+        StageTimer timer(record, JumpStage::Energy);
+        try {
+            // With the forces, as Context::getState() does: those that the relaxation left must stay valid.
+            return context->calcForcesAndEnergy(true, true, getIntegrationForceGroups());
+        } catch (const exception&) {
+            // The next step asks again, and fails as it would without annotation.
+        }
+    }
+    return numeric_limits<double>::quiet_NaN();
 }
 
 void JumpIntegrator::createCheckpoint(ostream& stream) const {

@@ -34,7 +34,8 @@ RepairMinimizer::Result RepairMinimizer::minimize(const function<bool(double)>& 
     kernel.beginRepair(context);
     while (true) {
         result.energy = context.calcForcesAndEnergy(true, true, settings.forceGroups);
-        result.evaluations++;
+        if (result.evaluations++ == 0)
+            result.firstEnergy = result.energy;
         // The last positions are those whose energy is known: no move without an evaluation after it.
         if (isMended(result.energy) || result.evaluations >= settings.maxEvaluations)
             return result;

@@ -93,6 +93,7 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
     node.setBoolProperty("useDoublePrecision", integrator.getUseDoublePrecision());
     node.setBoolProperty("useCudaGraphs", integrator.getUseCudaGraphs());
     node.setIntProperty("networkThreads", integrator.getNetworkThreads());
+    node.setBoolProperty("annotation", integrator.getAnnotation());
     node.setIntProperty("randomSeed", integrator.getRandomNumberSeed());
     serializeGate(integrator.getGateSettings(), node.createChildNode("Gate"));
     // The model's own grid is part of the model: only a grid that replaces it is written.
@@ -129,6 +130,7 @@ void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
     integrator->setUseDoublePrecision(node.getBoolProperty("useDoublePrecision"));
     integrator->setUseCudaGraphs(node.getBoolProperty("useCudaGraphs", false));
     integrator->setNetworkThreads(node.getIntProperty("networkThreads"));
+    integrator->setAnnotation(node.getBoolProperty("annotation", false)); // younger than version 1
     setSeedOfJumpsOnly(*integrator, node.getIntProperty("randomSeed"));
     integrator->setGateSettings(deserializeGate(node.getChildNode("Gate")));
     vector<double> grid;

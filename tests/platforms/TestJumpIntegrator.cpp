@@ -66,6 +66,16 @@ struct Chain {
     }
 };
 
+/** Vetoes every proposal, and remembers its energy. */
+class RefusingFilter : public ProposalFilter {
+public:
+    bool accept(Context& context) override {
+        energies.push_back(context.getState(State::Energy).getPotentialEnergy());
+        return false;
+    }
+    vector<double> energies;
+};
+
 /** A Context on the platform under test. */
 class JumpIntegratorTest : public PlatformTest {
 protected:
@@ -83,6 +93,22 @@ protected:
         integrator->setRelaxationSteps(5);
         integrator->setRandomNumberSeed(seed);
         return integrator;
+    }
+    /** Jumps of 0.3 A: bonds break now and then, energies are far too high. */
+    static WalkModel makeRoughWalk() {
+        WalkModel rough;
+        rough.priorVariance = 0.09;
+        return rough;
+    }
+    /** Energies that only differ in how they were added up. */
+    static void expectSameEnergy(double expected, double found) {
+        EXPECT_NEAR(found, expected, 1e-3 * max(1.0, abs(expected)));
+    }
+    static GateSettings makeOpenGate() {
+        GateSettings open;
+        open.checkBonds = open.checkClashes = open.checkStereocenters = open.checkStereoBonds = false;
+        open.checkConstraints = open.checkEnergy = false;
+        return open;
     }
     static vector<Vec3> getPositions(const Context& context) {
         return context.getState(State::Positions).getPositions();
@@ -161,10 +187,7 @@ TEST_F(JumpIntegratorTest, WalkHasTheModelsVariance) {
     Chain chain;
     const WalkModel walk;
     auto integrator = makeIntegrator(chain, makeModel(walk));
-    GateSettings open;
-    open.checkBonds = open.checkClashes = open.checkStereocenters = open.checkStereoBonds = false;
-    open.checkConstraints = open.checkEnergy = false;
-    integrator->setGateSettings(open);
+    integrator->setGateSettings(makeOpenGate());
     Context context(chain.system, *integrator, getPlatform());
     double sum = 0, squares = 0;
     int count = 0;
@@ -294,9 +317,7 @@ TEST_F(JumpIntegratorTest, EnergyGateCounts) {
 
 TEST_F(JumpIntegratorTest, RepairMendsWhatRedrawingCannot) {
     Chain chain;
-    WalkModel rough;
-    rough.priorVariance = 0.09; // 0.3 A: bonds break now and then, energies are far too high
-    auto integrator = makeIntegrator(chain, makeModel(rough));
+    auto integrator = makeIntegrator(chain, makeModel(makeRoughWalk()));
     integrator->setMaxAttempts(1);
     integrator->setRepairIterations(500);
     integrator->setRepairTolerance(1.0);
@@ -313,6 +334,112 @@ TEST_F(JumpIntegratorTest, RepairMendsWhatRedrawingCannot) {
     other.setPositions(chain.positions);
     always->step(5);
     EXPECT_EQ(always->getStatistics().repaired, 5);
+}
+
+TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesOfAJump) {
+    Chain chain;
+    auto integrator = makeIntegrator(chain, makeModel());
+    integrator->setRelaxationSteps(5);
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    integrator->step(1);
+    EXPECT_FALSE(integrator->getAnnotation());
+    EXPECT_TRUE(isnan(integrator->getLastJump().energyRelaxed));
+    integrator->setAnnotation(true);
+    for (int step = 0; step < 5; step++) {
+        integrator->step(1);
+        const JumpRecord& record = integrator->getLastJump();
+        EXPECT_TRUE(record.accepted);
+        EXPECT_EQ(record.energyRepaired, record.energyProposal);
+        expectSameEnergy(context.getState(State::Energy).getPotentialEnergy(), record.energyRelaxed);
+        EXPECT_NE(record.energyRelaxed, record.energyProposal);
+    }
+    // Nothing happens to a proposal between its test and the end of the step.
+    integrator->setRelaxationSteps(0);
+    integrator->step(1);
+    expectSameEnergy(integrator->getLastJump().energyProposal, integrator->getLastJump().energyRelaxed);
+}
+
+// The last of them, even if the geometry refused it: the same proposals, shown to a filter by an open gate.
+TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesOfRefusedProposals) {
+    Chain chain;
+    WalkModel violent;
+    violent.priorVariance = 4.0; // 2 A: breaks every bond
+    const JumpModel model = makeModel(violent);
+    const auto filter = make_shared<RefusingFilter>();
+    for (bool open : {true, false}) {
+        auto integrator = makeIntegrator(chain, model);
+        integrator->setMaxAttempts(3);
+        integrator->setRepairPolicy(JumpIntegrator::Never);
+        integrator->setAnnotation(!open);
+        if (open) {
+            integrator->setGateSettings(makeOpenGate());
+            integrator->setProposalFilter(filter);
+        }
+        Context context(chain.system, *integrator, getPlatform());
+        context.setPositions(chain.positions);
+        const vector<Vec3> positions = getPositions(context);
+        integrator->step(1);
+        EXPECT_EQ(getPositions(context), positions);
+        const JumpRecord& record = integrator->getLastJump();
+        EXPECT_EQ(record.refusal, open ? RefusalCause::Veto : RefusalCause::BrokenBond);
+        ASSERT_EQ(filter->energies.size(), 3u);
+        expectSameEnergy(filter->energies[2], record.energyProposal);
+        EXPECT_EQ(record.energyRepaired, record.energyProposal);
+        if (!open)
+            expectSameEnergy(record.energyBefore, record.energyRelaxed); // no dynamics: nothing moved
+    }
+}
+
+// A repair begins with the energy of the raw proposal.
+TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesBeforeARepair) {
+    Chain chain;
+    const JumpModel model = makeModel(makeRoughWalk());
+    double raw[2];
+    for (bool repair : {false, true}) {
+        auto integrator = makeIntegrator(chain, model);
+        integrator->setGateSettings(makeOpenGate());
+        integrator->setRepairPolicy(repair ? JumpIntegrator::Always : JumpIntegrator::Never);
+        integrator->setAnnotation(true);
+        Context context(chain.system, *integrator, getPlatform());
+        context.setPositions(chain.positions);
+        integrator->step(1);
+        const JumpRecord& record = integrator->getLastJump();
+        EXPECT_TRUE(record.accepted);
+        EXPECT_EQ(record.repaired, repair);
+        raw[repair] = record.energyProposal;
+        EXPECT_EQ(record.energyRepaired < 0.5 * record.energyProposal, repair);
+        expectSameEnergy(record.energyRepaired, record.energyRelaxed);
+    }
+    expectSameEnergy(raw[0], raw[1]);
+}
+
+TEST_F(JumpIntegratorTest, AnnotationChangesNoTrajectory) {
+    Chain chain;
+    const JumpModel model = makeModel(makeRoughWalk());
+    for (auto policy : {JumpIntegrator::Never, JumpIntegrator::WhenNeeded, JumpIntegrator::Always}) {
+        vector<Vec3> positions[2], velocities[2];
+        JumpStatistics statistics[2];
+        for (bool annotate : {false, true}) {
+            auto integrator = makeRelaxing(chain, model, 7);
+            integrator->setMaxAttempts(2);
+            integrator->setRepairPolicy(policy);
+            integrator->setAnnotation(annotate);
+            Context context(chain.system, *integrator, getPlatform());
+            context.setPositions(chain.positions);
+            context.setVelocitiesToTemperature(300.0, 1);
+            integrator->step(20);
+            positions[annotate] = getPositions(context);
+            velocities[annotate] = getVelocities(context);
+            statistics[annotate] = integrator->getStatistics();
+        }
+        EXPECT_EQ(positions[0], positions[1]);
+        EXPECT_EQ(velocities[0], velocities[1]);
+        EXPECT_EQ(statistics[0].attempts, statistics[1].attempts);
+        EXPECT_EQ(statistics[0].refusals, statistics[1].refusals);
+        EXPECT_EQ(statistics[0].repairEvaluations, statistics[1].repairEvaluations);
+        EXPECT_GT(statistics[0].getRefusals(RefusalCause::BrokenBond), 0);
+    }
 }
 
 TEST_F(JumpIntegratorTest, StepNEqualsNTimesStepOne) {

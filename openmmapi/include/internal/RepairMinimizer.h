@@ -37,8 +37,9 @@ public:
     };
     /** How a minimisation ended. */
     struct Result {
-        int evaluations = 0; ///< of the forces
-        double energy = 0;   ///< potential energy of the final positions, without the tether, in kJ/mol
+        int evaluations = 0;    ///< of the forces
+        double firstEnergy = 0; ///< potential energy of the positions it started from, in kJ/mol
+        double energy = 0;      ///< potential energy of the final positions, without the tether, in kJ/mol
     };
 
     RepairMinimizer(OpenMM::ContextImpl& context, JumpKernel& kernel, const Settings& settings);
