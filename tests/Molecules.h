@@ -1,6 +1,7 @@
 #ifndef OPENMMJUMP_TESTS_MOLECULES_H_
 #define OPENMMJUMP_TESTS_MOLECULES_H_
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <map>

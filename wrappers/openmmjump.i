@@ -8,20 +8,25 @@
 
 %import(module="openmm") "swig/OpenMMSwigHeaders.i"
 %include "swig/typemaps.i"
+%include "std_map.i"
 %include "std_string.i"
 %include "std_vector.i"
 
 namespace std {
 %template(vectord) vector<double>;
 %template(vectori) vector<int>;
+%template(mapstringstring) map<string, string>;
 }
 
 %{
 #define SWIG_FILE_WITH_INIT
 #include <numpy/arrayobject.h>
 
+#include <cstring>
 #include <sstream>
 
+#include "EnergyAnnotator.h"
+#include "EnergyLabel.h"
 #include "GateSettings.h"
 #include "JumpIntegrator.h"
 #include "JumpModel.h"
@@ -106,8 +111,9 @@ def _checkNumber(value, unit, name):
     }
 }
 
-/* Jumps and dynamics run without the GIL. */
-%exception *::step {
+/* What takes long runs without the GIL. */
+%define WITHOUT_GIL(METHOD)
+%exception METHOD {
     PyThreadState* state = PyEval_SaveThread();
     try {
         $action
@@ -118,6 +124,10 @@ def _checkNumber(value, unit, name):
         SWIG_fail;
     }
 }
+%enddef
+WITHOUT_GIL(*::step)
+WITHOUT_GIL(JumpPlugin::EnergyAnnotator::annotate)
+WITHOUT_GIL(JumpPlugin::EnergyAnnotator::EnergyAnnotator)
 
 /* A model file is bytes, not text. */
 %typemap(out) const std::string& JumpPlugin::JumpModel::getBytes {
@@ -566,4 +576,107 @@ def _restoreIntegrator(xml):
 
 def _restoreForce(xml):
     return LearnedForce._deserialize(xml)
+%}
+
+/* ---- energies of conformations ---- */
+%ignore JumpPlugin::EnergyLabel::initialGroupEnergies;
+%ignore JumpPlugin::EnergyLabel::finalGroupEnergies;
+%ignore JumpPlugin::EnergyLabel::positions;
+%{
+static PyObject* makeDict(const std::map<int, double>& energies) {
+    PyObject* dict = PyDict_New();
+    for (const auto& [group, energy] : energies) {
+        PyObject *key = PyLong_FromLong(group), *value = PyFloat_FromDouble(energy);
+        PyDict_SetItem(dict, key, value);
+        Py_DECREF(key);
+        Py_DECREF(value);
+    }
+    return dict;
+}
+%}
+%extend JumpPlugin::EnergyLabel {
+    PyObject* _getInitialGroupEnergies() const { return makeDict($self->initialGroupEnergies); }
+    PyObject* _getFinalGroupEnergies() const { return makeDict($self->finalGroupEnergies); }
+    PyObject* _getPositions() const {
+        npy_intp shape[2] = {(npy_intp)$self->positions.size(), 3};
+        PyObject* array = PyArray_SimpleNew(2, shape, NPY_DOUBLE);
+        if (array != nullptr)
+            std::memcpy(PyArray_DATA((PyArrayObject*)array), $self->positions.data(), PyArray_NBYTES((PyArrayObject*)array));
+        return array;
+    }
+    %pythoncode %{
+    @property
+    def initialGroupEnergies(self):
+        """Parts of initialEnergy by force group, kJ/mol."""
+        return self._getInitialGroupEnergies()
+
+    @property
+    def finalGroupEnergies(self):
+        """Parts of finalEnergy by force group, kJ/mol."""
+        return self._getFinalGroupEnergies()
+
+    def getPositions(self):
+        """The minimised conformation: a new array of shape (particles, 3), nm."""
+        return self._getPositions()
+
+    def getOutcomeName(self):
+        """How the minimisation ended: "converged", "iteration limit", "time limit" or "stalled"."""
+        return _OUTCOMES[int(self.outcome)]
+    %}
+}
+%pythoncode %{
+_OUTCOMES = ("converged", "iteration limit", "time limit", "stalled")
+%}
+%include "EnergyLabel.h"
+
+UNIT(JumpPlugin::EnergyAnnotator::getTolerance, _unit.kilojoules_per_mole / _unit.nanometer)
+UNIT(JumpPlugin::EnergyAnnotator::getMaxSeconds, _unit.seconds)
+CHECKED_NUMBER(JumpPlugin::EnergyAnnotator::setTolerance, tolerance,
+               _unit.kilojoules_per_mole / _unit.nanometer, "tolerance")
+%pythonprepend JumpPlugin::EnergyAnnotator::setMaxSeconds %{
+    _checkNumber(seconds, _unit.seconds, "largest wall time")
+    if isinstance(seconds, _unit.Quantity):
+        seconds = seconds.value_in_unit(_unit.seconds)  # OpenMM's own conversion is to ps
+%}
+%apply const std::vector<Vec3>& { const std::vector<OpenMM::Vec3>& positions };
+%include "EnergyAnnotator.h"
+%pythoncode %{
+_initAnnotator = EnergyAnnotator.__init__
+
+
+def _initCheckedAnnotator(self, system, mode=EnergyAnnotator.Tight, platform=None, properties=None):
+    """Make an annotator.
+
+    Parameters
+    ----------
+    system : openmm.System
+        the System; it is copied
+    mode : int
+        EnergyAnnotator.Tight or EnergyAnnotator.Published: how to minimise
+    platform : openmm.Platform or str, optional
+        the platform, or its name; by default the fastest one that works
+    properties : dict, optional
+        platform-specific properties. Precision is mixed unless they say double; single is refused, because some
+        devices sum the energies of a protein badly in single precision.
+
+    Raises
+    ------
+    OpenMMException
+        if the System has no particles, the precision is single, there is no such platform, or no Context can be created
+    """
+    if not isinstance(system, _openmm.System):
+        raise TypeError(f"the system must be an openmm.System, not {_show(system)}")
+    if mode not in (EnergyAnnotator.Published, EnergyAnnotator.Tight):
+        raise ValueError(f"the mode must be EnergyAnnotator.Published or EnergyAnnotator.Tight, not {_show(mode)}")
+    if platform is None:
+        if properties:
+            raise ValueError("properties belong to a platform, but no platform was given")
+        _initAnnotator(self, system, mode)
+        return
+    if isinstance(platform, str):
+        platform = _openmm.Platform.getPlatformByName(platform)
+    _initAnnotator(self, system, mode, platform, properties or {})
+
+
+EnergyAnnotator.__init__ = _initCheckedAnnotator
 %}

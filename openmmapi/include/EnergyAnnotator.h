@@ -25,8 +25,8 @@ namespace JumpPlugin {
  * Each conformation is minimised, so that it is judged by the basin it lies in and not by a strained bond. There are
  * two ways to minimise:
  *
- * - Published: OpenMM's LocalEnergyMinimizer, as the published labels were made (tolerance 10 kJ/mol/nm). Where it stops is
- *   a matter of chance within some ten kJ/mol for a protein.
+ * - Published: OpenMM's LocalEnergyMinimizer, as the published labels were made (tolerance 10 kJ/mol/nm). Where it
+ * stops is a matter of chance within some ten kJ/mol for a protein.
  * - Tight (default): a preconditioned L-BFGS minimiser on the surface on which all constraints hold (see
  *   internal/SurfaceMinimizer.h). It takes several times fewer evaluations of the forces and ends lower; conformations
  *   that differ by 1e-4 A get the same label within a few kJ/mol (docs/annotation.md has figures).
@@ -80,7 +80,7 @@ public:
     void setMaxSeconds(double seconds);
     /** Name of the platform that computes. */
     std::string getPlatformName() const;
-    /** "mixed" or "double"; the platforms CPU and Reference, which have no choice, sum energies in double precision. */
+    /** "mixed" or "double". Of the platforms without a choice, Reference computes in double, CPU in mixed precision. */
     std::string getPrecision() const;
     /**
      * Label one conformation.

@@ -34,15 +34,16 @@ struct OPENMM_EXPORT_JUMP EnergyLabel {
     std::map<int, double> finalGroupEnergies;
     /** Root-mean-square displacement of all particles by the minimisation, without superposition, nm. */
     double displacement = 0;
-    /** Root-mean-square displacement of the heavy atoms after the best superposition, nm. NaN if there are none. */
-    double heavyAtomDisplacement = 0;
+    /** Root-mean-square displacement of the heavy atoms (5 Da and more) after the best superposition, nm;
+        NaN if there are none. */
+    double heavyAtomDisplacement = std::numeric_limits<double>::quiet_NaN();
     /** Root-mean-square of the components of the forces at the end along the constraints' surface, kJ/mol/nm. */
     double rmsForce = std::numeric_limits<double>::quiet_NaN();
-    int iterations = 0;                            ///< iterations of the minimiser
-    int evaluations = 0;                           ///< evaluations of the forces; 0 if they could not be counted
+    int iterations = 0;                             ///< iterations of the minimiser
+    int evaluations = 0;                            ///< evaluations of the forces; 0 if they could not be counted
     LabelOutcome outcome = LabelOutcome::Converged; ///< how the minimisation ended
-    double seconds = 0;                            ///< wall time, s
-    std::vector<OpenMM::Vec3> positions;           ///< the minimised conformation, nm
+    double seconds = 0;                             ///< wall time, s
+    std::vector<OpenMM::Vec3> positions;            ///< the minimised conformation, nm
 
     /** Whether the minimisation reached its tolerance. */
     bool isConverged() const { return outcome == LabelOutcome::Converged; }

@@ -19,6 +19,8 @@ _loading.load()
 
 if _loading.api is not None:
     from openmmjump.api import (
+        EnergyAnnotator,
+        EnergyLabel,
         GateSettings,
         JumpIntegrator,
         JumpModel,
@@ -29,6 +31,8 @@ if _loading.api is not None:
     )
 
 __all__ = [
+    "EnergyAnnotator",
+    "EnergyLabel",
     "GateSettings",
     "JumpIntegrator",
     "JumpModel",
