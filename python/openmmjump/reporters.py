@@ -142,6 +142,15 @@ class JumpReporter:
             self.close()
 
 
+def __getattr__(name: str) -> Any:
+    """AnnotationReporter, which has a module of its own."""
+    if name == "AnnotationReporter":
+        from openmmjump.annotation.reporter import AnnotationReporter
+
+        return AnnotationReporter
+    raise AttributeError(f"module 'openmmjump.reporters' has no attribute {name!r}")
+
+
 def _statistics(simulation: Any) -> dict[str, Any]:
     """Totals of the simulation's integrator."""
     integrator = simulation.integrator

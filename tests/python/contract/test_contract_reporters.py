@@ -11,17 +11,21 @@ import pytest
 from contract_cases import (
     BOLTZ,
     LAG_TIME,
+    PLATFORMS,
     PS,
     STEP,
     degrees_of_freedom,
+    make,
     positions,
     simulate,
     time_of,
     vacuum,
     velocities,
+    walk,
 )  # fmt: skip
 from openmm import app, unit
 from openmm.app.internal.xtc_utils import read_xtc
+from openmmjump import JumpIntegrator
 from openmmjump.demo.molecule import Molecule
 
 STEP_SIZE = LAG_TIME + 3 * STEP  # ps
@@ -124,6 +128,26 @@ def test_reporters_wrap_molecules(tmp_path, wrap):
     assert np.ptp(written, axis=0).max() < 1.2  # nm: whole
     assert (np.abs(center) < 0.5).all() if not wrap else ((center > -1e-3) & (center < 4.0)).all()
     assert run.integrator.getStatistics().accepted == 2
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+@pytest.mark.parametrize("policy", [JumpIntegrator.Never, JumpIntegrator.WhenNeeded, JumpIntegrator.Always])
+def test_annotation_changes_no_trajectory(name, policy):
+    """Energies of proposals and of the ends of jumps are labels only: the run is the same, bit for bit."""
+    ends = []
+    for annotate in (False, True):
+        integrator = make(model=walk(0.006))
+        integrator.setMaxAttempts(2)
+        integrator.setRepairPolicy(policy)
+        integrator.setAnnotation(annotate)
+        run = simulate(integrator=integrator, name=name)
+        run.context.setVelocitiesToTemperature(300, 1)
+        run.step(20)
+        ends.append((positions(run), velocities(run)))
+        assert math.isfinite(integrator.getLastJump().energyRelaxed) == annotate
+        refusals = integrator.getStatistics().getRefusalsByCause()
+        assert refusals["broken_bond"] + refusals["clash"] + refusals["inverted_stereocenter"] > 0
+    assert all(np.array_equal(a, b) for a, b in zip(*ends, strict=True))
 
 
 def test_the_step_size_is_constant(run):
