@@ -156,7 +156,8 @@ class _Table:
         import pyarrow.parquet
 
         try:
-            table = pyarrow.parquet.read_table(self._path)
+            with pyarrow.parquet.ParquetFile(self._path) as file:
+                table = file.read()
         except pyarrow.ArrowInvalid as error:
             raise ValueError(f"{self._path} is not a label table: {error}") from None
         if not table.schema.equals(self._arrow.SCHEMA):
