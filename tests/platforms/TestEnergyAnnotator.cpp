@@ -60,6 +60,19 @@ struct Pendulum {
 
 class EnergyAnnotatorTest : public PlatformTest {
 protected:
+    static void TearDownTestSuite() { annotators.clear(); }
+    void SetUp() override {
+        PlatformTest::SetUp();
+        if (hasPrecision() && getPrecision() == "single" && !IsSkipped())
+            GTEST_SKIP() << "annotators refuse single precision; tested with the others";
+    }
+    /** Annotators of chignolin, made once: Contexts of some platforms take seconds to compile. */
+    static EnergyAnnotator& getChignolinAnnotator(EnergyAnnotator::Mode mode = EnergyAnnotator::Tight) {
+        auto& annotator = annotators[mode];
+        if (!annotator)
+            annotator = makeAnnotator(*loadChignolin(), mode);
+        return *annotator;
+    }
     static map<string, string> getProperties() {
         if (hasPrecision() && getPrecision() == "double")
             return {{"Precision", "double"}};
@@ -69,7 +82,13 @@ protected:
                                                      EnergyAnnotator::Mode mode = EnergyAnnotator::Tight) {
         return make_unique<EnergyAnnotator>(system, mode, getPlatform(), getProperties());
     }
-    static unique_ptr<System> loadChignolin() { return loadSystem("chignolin"); }
+    /** Each Force in a group of its own. */
+    static unique_ptr<System> loadChignolin() {
+        auto system = loadSystem("chignolin");
+        for (int i = 0; i < system->getNumForces(); i++)
+            system->getForce(i).setForceGroup(2 * i);
+        return system;
+    }
     static Positions loadChignolinPositions() { return loadPositions(string(JUMP_TEST_DATA_DIR) + "/chignolin.pdb"); }
     static double computeReferenceEnergy(const System& system, const Positions& positions, int groups = -1) {
         VerletIntegrator integrator(0.001);
@@ -80,15 +99,16 @@ protected:
     static void expectReferenceEnergy(double expected, double found) {
         EXPECT_NEAR(expected, found, min(0.3, 2e-5 * fabs(expected) + 1e-3));
     }
+
+private:
+    inline static map<EnergyAnnotator::Mode, unique_ptr<EnergyAnnotator>> annotators;
 };
 
 TEST_F(EnergyAnnotatorTest, energiesAreThoseOfTheReferencePlatform) {
     auto system = loadChignolin();
-    for (int i = 0; i < system->getNumForces(); i++)
-        system->getForce(i).setForceGroup(2 * i);
-    auto annotator = makeAnnotator(*system);
+    EnergyAnnotator& annotator = getChignolinAnnotator();
     for (const Positions& positions : {loadChignolinPositions(), disturb(loadChignolinPositions(), 0.01, 1)}) {
-        const EnergyLabel label = annotator->annotate(positions);
+        const EnergyLabel label = annotator.annotate(positions);
         expectReferenceEnergy(computeReferenceEnergy(*system, positions), label.initialEnergy);
         expectReferenceEnergy(computeReferenceEnergy(*system, label.positions), label.finalEnergy);
         ASSERT_EQ((int)label.initialGroupEnergies.size(), system->getNumForces());
@@ -124,10 +144,10 @@ TEST_F(EnergyAnnotatorTest, findsAMinimumThatIsKnown) {
 TEST_F(EnergyAnnotatorTest, endsOnTheConstraintsBelowTheTolerance) {
     auto system = loadChignolin();
     const Positions positions = disturb(loadChignolinPositions(), 0.005, 2);
-    auto tight = makeAnnotator(*system);
-    const EnergyLabel label = tight->annotate(positions);
+    EnergyAnnotator& tight = getChignolinAnnotator();
+    const EnergyLabel label = tight.annotate(positions);
     EXPECT_TRUE(label.isConverged()) << JumpPlugin::getName(label.outcome);
-    EXPECT_LE(label.rmsForce, tight->getTolerance());
+    EXPECT_LE(label.rmsForce, tight.getTolerance());
     EXPECT_GT(label.iterations, 10);
     EXPECT_GE(label.evaluations, label.iterations);
     for (int i = 0; i < system->getNumConstraints(); i++) {
@@ -137,35 +157,35 @@ TEST_F(EnergyAnnotatorTest, endsOnTheConstraintsBelowTheTolerance) {
         EXPECT_NEAR(norm(label.positions[first] - label.positions[second]), length, 1e-5 * length);
     }
     // It is a minimum for OpenMM's minimiser, too.
-    auto published = makeAnnotator(*system, EnergyAnnotator::Published);
-    const EnergyLabel again = published->annotate(label.positions);
+    EnergyAnnotator& published = getChignolinAnnotator(EnergyAnnotator::Published);
+    const EnergyLabel again = published.annotate(label.positions);
     EXPECT_NEAR(again.finalEnergy, label.finalEnergy, 1.0);
-    EXPECT_LE(published->annotate(positions).rmsForce, 10);
+    EXPECT_LE(published.annotate(positions).rmsForce, 10);
 }
 
 TEST_F(EnergyAnnotatorTest, tightLabelsAreRepeatable) {
-    auto annotator = makeAnnotator(*loadChignolin());
+    EnergyAnnotator& annotator = getChignolinAnnotator();
     const Positions positions = disturb(loadChignolinPositions(), 0.003, 3);
-    const double energy = annotator->annotate(positions).finalEnergy;
+    const double energy = annotator.annotate(positions).finalEnergy;
     for (int seed = 4; seed < 7; seed++)
-        EXPECT_NEAR(annotator->annotate(disturb(positions, 1e-5, seed)).finalEnergy, energy, 1.0);
+        EXPECT_NEAR(annotator.annotate(disturb(positions, 1e-5, seed)).finalEnergy, energy, 1.0);
 }
 
 TEST_F(EnergyAnnotatorTest, labelsDoNotDependOnThoseBefore) {
-    auto annotator = makeAnnotator(*loadChignolin());
+    EnergyAnnotator& annotator = getChignolinAnnotator();
     const Positions positions = loadChignolinPositions();
-    const EnergyLabel first = annotator->annotate(positions);
-    annotator->annotate(disturb(positions, 0.01, 8));
-    const EnergyLabel second = annotator->annotate(positions);
+    const EnergyLabel first = annotator.annotate(positions);
+    annotator.annotate(disturb(positions, 0.01, 8));
+    const EnergyLabel second = annotator.annotate(positions);
     EXPECT_NEAR(first.initialEnergy, second.initialEnergy, 1e-3);
     EXPECT_NEAR(first.finalEnergy, second.finalEnergy, 0.5);
 }
 
 TEST_F(EnergyAnnotatorTest, clashesComeApart) {
-    auto annotator = makeAnnotator(*loadChignolin());
+    EnergyAnnotator& annotator = getChignolinAnnotator();
     const Positions positions = loadChignolinPositions();
-    const double relaxed = annotator->annotate(positions).finalEnergy;
-    const EnergyLabel label = annotator->annotate(disturb(positions, 0.04, 9));
+    const double relaxed = annotator.annotate(positions).finalEnergy;
+    const EnergyLabel label = annotator.annotate(disturb(positions, 0.04, 9));
     EXPECT_GT(label.initialEnergy, 1e4);
     EXPECT_TRUE(label.isConverged()) << JumpPlugin::getName(label.outcome);
     EXPECT_LT(label.finalEnergy, relaxed + 500);
@@ -174,7 +194,7 @@ TEST_F(EnergyAnnotatorTest, clashesComeApart) {
 TEST_F(EnergyAnnotatorTest, measuresDisplacements) {
     auto system = loadChignolin();
     const Positions positions = disturb(loadChignolinPositions(), 0.005, 10);
-    const EnergyLabel label = makeAnnotator(*system)->annotate(positions);
+    const EnergyLabel label = getChignolinAnnotator().annotate(positions);
     EXPECT_NEAR(label.displacement, getDisplacement(positions, label.positions), 1e-6);
     Positions before, after;
     for (int i = 0; i < system->getNumParticles(); i++)
@@ -190,16 +210,16 @@ TEST_F(EnergyAnnotatorTest, measuresDisplacements) {
 TEST_F(EnergyAnnotatorTest, stopsAtLimits) {
     const Positions positions = disturb(loadChignolinPositions(), 0.005, 11);
     for (auto mode : {EnergyAnnotator::Tight, EnergyAnnotator::Published}) {
-        auto annotator = makeAnnotator(*loadChignolin(), mode);
-        annotator->setMaxIterations(3);
-        EnergyLabel label = annotator->annotate(positions);
+        EnergyAnnotator& annotator = getChignolinAnnotator(mode);
+        annotator.setMaxIterations(3);
+        EnergyLabel label = annotator.annotate(positions);
         EXPECT_EQ(label.outcome, LabelOutcome::IterationLimit);
         EXPECT_LT(label.finalEnergy, label.initialEnergy);
-        annotator->setMaxIterations(0);
-        annotator->setMaxSeconds(1e-9);
-        EXPECT_EQ(annotator->annotate(positions).outcome, LabelOutcome::TimeLimit);
-        annotator->setMaxSeconds(0);
-        EXPECT_TRUE(annotator->annotate(positions).isConverged());
+        annotator.setMaxIterations(0);
+        annotator.setMaxSeconds(1e-9);
+        EXPECT_EQ(annotator.annotate(positions).outcome, LabelOutcome::TimeLimit);
+        annotator.setMaxSeconds(0); // as before
+        EXPECT_TRUE(annotator.annotate(positions).isConverged());
     }
 }
 
