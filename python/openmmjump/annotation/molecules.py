@@ -90,6 +90,28 @@ class Molecule:
             "error": self.error,
         }
 
+    def as_plain(self) -> dict[str, Any]:
+        """All but System and settings, in plain values."""
+        return {
+            "residues": [[r.chain, r.name, r.chain_id, r.id, r.insertion] for r in self.residues],
+            "atoms": [[atom.residue, atom.name, atom.element] for atom in self.atoms],
+            "disulfides": [list(pair) for pair in self.disulfides],
+            "variants": list(self.variants),
+            "error": self.error,
+        }
+
+    @staticmethod
+    def from_plain(plain: dict[str, Any], settings: Settings) -> Molecule:
+        """The molecule that `as_plain` was called for, without its System."""
+        return Molecule(
+            tuple(Residue(*each) for each in plain["residues"]),
+            settings,
+            tuple(Atom(*each) for each in plain["atoms"]),
+            tuple((first, second) for first, second in plain["disulfides"]),
+            tuple(plain["variants"]),
+            error=plain["error"],
+        )
+
 
 def sequence(residues: tuple[Residue, ...]) -> str:
     """Residue names joined by "-", chains by "/"."""

@@ -93,9 +93,7 @@ def _sort(conformation: Conformation, known: frozenset[Atom] | None = None) -> C
     return Conformation(tuple(conformation.atoms[i] for i in order), conformation.positions[order])
 
 
-def _complete(
-    molecule: Molecule, given: Conformation, variants: list[str | None]
-) -> tuple[tuple[Atom, ...], Array]:
+def _complete(molecule: Molecule, given: Conformation, variants: list[str | None]) -> tuple[tuple[Atom, ...], Array]:
     """Add the missing residues, heavy atoms and hydrogens; atoms that were given keep their positions."""
     settings = molecule.settings
     with _deterministic(settings.seed):

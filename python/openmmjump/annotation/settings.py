@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,9 @@ class Settings:
             known = name in self.own_files or forcefield.is_shipped(name)
             _check(known, f"there is no force field file '{name}', neither here nor among those of OpenMM")
         _check_platform(self.platform)
-        _check(self.salt == 0 or self.has_implicit_solvent, "salt needs an implicit solvent, and the force field has none")
+        _check(
+            self.salt == 0 or self.has_implicit_solvent, "salt needs an implicit solvent, and the force field has none"
+        )
 
     @property
     def has_implicit_solvent(self) -> bool:
@@ -137,6 +140,12 @@ class Request:
         _check(len(self.inputs) > 0, "there is nothing to label: give at least one file")
         _check(self.workers >= 1, f"the number of workers must be at least 1, not {self.workers}")
         _check_choice("structures format", self.structures_format, STRUCTURE_FORMATS)
+
+
+def require_packages() -> None:
+    """Raise AnnotationError unless what the extra `annotate` installs is there."""
+    for name in ("pdbfixer", "pyarrow", "distributed"):
+        _check(find_spec(name) is not None, f'annotation needs {name}: pip install "openmm-jump[annotate]"')
 
 
 def fingerprint(described: dict[str, Any]) -> str:

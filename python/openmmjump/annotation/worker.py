@@ -60,13 +60,19 @@ def build_molecule(residues: tuple[Residue, ...], candidates: Sequence[Conformat
 
 
 def label(molecule: Molecule, conformation: Conformation, with_positions: bool) -> Label:
-    """Label one conformation; an error becomes the label's `error`."""
+    """Label one conformation; an error becomes the label's `error`.
+
+    Raises:
+        ImportError: if the installation is not complete, which is no fault of the conformation
+    """
     if molecule.error is not None:
         return Label({"error": molecule.error})
     try:
         positions = prepare(molecule, conformation)
         annotator = _annotator_of(molecule)
         found = annotator.annotate(positions)
+    except ImportError:
+        raise
     except Exception as error:
         return Label({"error": one_sentence(error)})
     minimised = found.getPositions() if with_positions else None
@@ -170,8 +176,9 @@ def make_annotator(system: Any, settings: Settings) -> Any:
     On the CPU platform it has one thread, so that labels don't depend on the number of cores; several workers make
     better use of them.
     """
-    import openmmjump
     from openmm import Platform
+
+    import openmmjump
 
     mode = getattr(openmmjump.EnergyAnnotator, settings.mode.capitalize())
     name = settings.platform
@@ -193,4 +200,3 @@ def _properties(platform: str, precision: str) -> dict[str, str]:
     if platform == "CPU":
         return ONE_THREAD
     return {"Precision": precision} if platform in _PLATFORMS_WITH_PRECISION else {}
-
