@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from openmmjump.demo.molecule import ONE_THREAD
+
 from .inputs import template_fixer
 from .molecules import (
     Array,
@@ -27,8 +29,6 @@ from .molecules import (
 )
 from .settings import AnnotationError, Settings
 
-#: Of the CPU platform: what is placed by a minimisation is the same on every machine with the same instructions.
-ONE_THREAD = {"Threads": "1", "DeterministicForces": "true"}
 #: Hydrogens by which the variant of a residue is known: which of them a variant has.
 _VARIANTS = {
     "HIS": {("HD1",): "HID", ("HE2",): "HIE", ("HD1", "HE2"): "HIP"},

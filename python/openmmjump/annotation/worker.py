@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from openmmjump.demo.molecule import ONE_THREAD
+
 from .inputs import one_sentence
 from .molecules import Array, Conformation, Molecule, Residue, bond_sulfurs, make_topology
-from .preparation import ONE_THREAD, prepare, prepare_molecule
+from .preparation import prepare, prepare_molecule
 from .settings import Settings
 
 #: Force groups of a System.
