@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 
+import mdtraj
 import numpy as np
 import openmm
 import pytest
@@ -98,6 +100,41 @@ def test_complete_conformations_are_taken_as_they_are():
     molecule = prepare_molecule(residues, frames[0], FAST)
     assert len(frames) == 16 and len(molecule.atoms) == 138
     assert all(np.array_equal(prepare(molecule, frame), frame.positions) for frame in frames)
+
+
+def test_formats_hold_the_same_conformation(tmp_path):
+    topology, models = read_models(CHIGNOLIN)
+    with open(tmp_path / "a.cif", "w") as file:
+        app.PDBxFile.writeFile(topology, models[0] * unit.nanometer, file)
+    pdb = write_pdb(tmp_path / "b.pdb", topology, models[0])
+    with gzip.open(tmp_path / "c.pdb.gz", "wb") as file:
+        file.write(pdb.read_bytes())
+    residues, (cif, plain, packed) = read(tmp_path / "a.cif", pdb, tmp_path / "c.pdb.gz")
+    assert len(residues) == 10 and cif.atoms == plain.atoms == packed.atoms
+    assert np.abs(cif.positions - plain.positions).max() < 1e-4 and np.array_equal(plain.positions, packed.positions)
+
+
+def test_topology_of_other_formats(tmp_path):
+    frames = mdtraj.load(CHIGNOLIN)
+    frames[0].save_gro(str(tmp_path / "top.gro"))
+    frames.save_xtc(str(tmp_path / "run.xtc"))
+    request = annotation.Request((tmp_path / "run.xtc",), tmp_path / "t.parquet", topology=tmp_path / "top.gro")
+    (source,) = find_sources(request)
+    residues, (expected, *_) = read(CHIGNOLIN)
+    assert [residue.name for residue in source.polymer.residues] == [residue.name for residue in residues]
+    assert source.polymer.atoms == expected.atoms and source.frames == 16
+    assert np.abs(next(source.read()) - expected.positions).max() < 1e-3
+
+
+def test_own_force_field_files(tmp_path):
+    own = tmp_path / "own.xml"
+    own.write_text('<ForceField><Include file="amber14-all.xml"/></ForceField>')
+    settings = annotation.Settings(force_field=(str(own),), platform="CPU", max_iterations=1)
+    files = [each["file"] for each in settings.describe()["force_field"]]
+    assert files[:3] == ["own.xml", "amber14-all.xml", "amber14/protein.ff14SB.xml"]
+    residues, frames = read(DIPEPTIDE)
+    own.unlink()  # as on the machine of a worker
+    assert worker.label(worker.build_molecule(residues, frames, settings), frames[0], False).columns["outcome"]
 
 
 def test_caps_are_kept():

@@ -76,16 +76,17 @@ class Journal:
         return np.load(self._positions_file(row))
 
     def remove(self) -> None:
-        """Remove the folder: the table has everything now."""
+        """Remove the folder: the table has everything now. At no moment is there half a journal."""
         self._file.close()
-        shutil.rmtree(self.folder)
+        doomed = self.folder.with_name(f".{self.folder.name}.old")
+        shutil.rmtree(doomed, ignore_errors=True)
+        self.folder.rename(doomed)
+        shutil.rmtree(doomed)
 
     def _forget(self) -> None:
-        for each in self.folder.iterdir():
-            if each.is_dir():
-                shutil.rmtree(each)
-            elif each.name != "lock":
-                each.unlink()
+        (self.folder / "plan.json").unlink(missing_ok=True)
+        (self.folder / "results.jsonl").unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "positions", ignore_errors=True)
 
     def _check_plan(self, table: Path, plan: Mapping[str, Any]) -> None:
         file = self.folder / "plan.json"

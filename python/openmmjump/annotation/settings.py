@@ -45,7 +45,7 @@ class Settings:
         platform: OpenMM platform; None: the fastest
         precision: mixed or double, of platforms that have a choice
         seed: of what is placed at random: hydrogens and missing heavy atoms
-        own_files: texts of those force field files that are not OpenMM's; read when the settings are made
+        own_files: names and texts of those force field files that are not OpenMM's; read when the settings are made
     """
 
     force_field: tuple[str, ...] = ("charmm36.xml", "implicit/gbn2.xml")
@@ -63,7 +63,7 @@ class Settings:
     platform: str | None = None
     precision: str = "mixed"
     seed: int = 1
-    own_files: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
+    own_files: tuple[tuple[str, str], ...] = field(init=False, repr=False, default=())
 
     def __post_init__(self) -> None:
         """Check every value; raises AnnotationError."""
@@ -76,9 +76,10 @@ class Settings:
         _check(0 <= self.ph <= 14, f"the pH must be between 0 and 14, not {self.ph}")
         _check(self.tolerance is None or self.tolerance > 0, f"the tolerance must be above 0, not {self.tolerance}")
         _check(len(self.force_field) > 0, "a force field needs at least one file")
-        self.own_files.update(forcefield.read_own(self.force_field))
+        own = forcefield.read_own(self.force_field)
+        object.__setattr__(self, "own_files", tuple(own.items()))
         for name in self.force_field:
-            known = name in self.own_files or forcefield.is_shipped(name)
+            known = name in own or forcefield.is_shipped(name)
             _check(known, f"there is no force field file '{name}', neither here nor among those of OpenMM")
         _check_platform(self.platform)
         _check(
@@ -88,7 +89,7 @@ class Settings:
     @property
     def has_implicit_solvent(self) -> bool:
         """Whether the force field takes the parameters of an implicit solvent."""
-        return forcefield.has_implicit_solvent(self.force_field, self.own_files)
+        return forcefield.has_implicit_solvent(self.force_field, dict(self.own_files))
 
     @property
     def kappa(self) -> float:
@@ -98,7 +99,7 @@ class Settings:
     def describe(self) -> dict[str, Any]:
         """The settings for a table's provenance: plain values, and force field files by name and SHA-256."""
         described = asdict(self)
-        described["force_field"] = forcefield.digests(self.force_field, described.pop("own_files"))
+        described["force_field"] = forcefield.digests(self.force_field, dict(described.pop("own_files")))
         return described
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ GROUPS = 32
 #: Annotators that a process keeps: each holds a Context, on a GPU that is memory of the device.
 KEPT = 4
 _PLATFORMS_WITH_PRECISION = ("CUDA", "HIP", "OpenCL")
+#: A worker with several threads has them take turns: annotators and the generator of random numbers are shared.
+_turn = threading.Lock()
 _annotators: OrderedDict[tuple[str, Settings], Any] = OrderedDict()
 
 
@@ -55,7 +58,8 @@ def build_molecule(residues: tuple[Residue, ...], candidates: Sequence[Conformat
     errors = []
     for candidate in candidates:
         try:
-            return _add_system(prepare_molecule(residues, candidate, settings))
+            with _turn:
+                return _add_system(prepare_molecule(residues, candidate, settings))
         except Exception as error:  # of OpenMM, PDBFixer or our own: one bad molecule must not end the run
             errors.append(one_sentence(error))
     return Molecule(residues, settings, error=errors[0] if errors else "no conformation of the molecule can be read")
@@ -70,9 +74,9 @@ def label(molecule: Molecule, conformation: Conformation, with_positions: bool) 
     if molecule.error is not None:
         return Label({"error": molecule.error})
     try:
-        positions = prepare(molecule, conformation)
-        annotator = _annotator_of(molecule)
-        found = annotator.annotate(positions)
+        with _turn:
+            annotator = _annotator_of(molecule)
+            found = annotator.annotate(prepare(molecule, conformation))
     except ImportError:
         raise
     except Exception as error:
@@ -137,7 +141,7 @@ def _force_field(settings: Settings) -> Any:
     """The force field; the user's files from their texts, as a worker on another machine may not have them."""
     from openmm import app
 
-    own = settings.own_files
+    own = dict(settings.own_files)
     return app.ForceField(*(io.StringIO(own[name]) if name in own else name for name in settings.force_field))
 
 
