@@ -84,7 +84,7 @@ def test_provenance_says_how_and_not_where(labelled):
     molecule = provenance["molecules"]["chignolin"]
     assert molecule["sequence"] == "GLY-TYR-ASP-PRO-GLU-THR-GLY-THR-TRP-GLY" and molecule["atoms"] == 138
     assert molecule["variants"] == {"2": "ASP", "4": "GLU"}
-    assert (molecule["platform"], molecule["precision"]) == ("CPU", "double")
+    assert (molecule["platform"], molecule["precision"]) == ("CPU", "mixed")
     text = (labelled / "t.parquet").read_bytes()
     assert str(labelled).encode() not in text and sys.prefix.encode() not in text
 
