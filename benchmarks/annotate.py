@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ TOLERANCE = 10.0  # kJ/mol/nm, of the published labels
 #: Copies of villin in the large protein: 2,910 atoms.
 COPIES = 5
 #: Conformations of each case, and of them those that the plain script labels.
-COUNTS = {"Trp-cage": (10, 5), "villin, 5 copies": (5, 1)}
+COUNTS = {"Trp-cage": (10, 2), "villin, 5 copies": (5, 1)}
 
 
 @dataclass(frozen=True)
@@ -156,11 +157,18 @@ def measure(case: str, files: Sequence[Path], folder: Path, atoms: int, options:
     else:
         seconds, remark = [label_plainly(file) for file in plain], ""
     speeds = [Speed(case, atoms, "plain script, CPU", 3600 / float(np.mean(seconds)), remark)]
+    tell(speeds[-1])
     for mode in options.modes:
         for workers in (1, 2):
             rate = label_ours(files, folder, mode, workers, options.platform)
             speeds.append(Speed(case, atoms, f"{mode}, {workers} process{'es' if workers > 1 else ''}", rate))
+            tell(speeds[-1])
     return speeds
+
+
+def tell(speed: Speed) -> None:
+    """Say how far it is."""
+    print(f"{speed.case}: {speed.way}, {speed.per_hour:.3g} an hour", file=sys.stderr, flush=True)
 
 
 def print_table(speeds: Sequence[Speed]) -> None:
