@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 STAMPS := .venv/stamps
 PIP := $(BIN)/python -m pip
-EXTRAS := train,cpu-opencl,test
+EXTRAS := train,annotate,cpu-opencl,test
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

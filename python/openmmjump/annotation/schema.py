@@ -1,7 +1,7 @@
 """The columns of a label table: what `openmm-jump annotate` and `AnnotationReporter` write, and alignment reads.
 
-One row is one conformation. Energies are in kJ/mol, lengths in nm, forces in kJ/mol/nm, times in s. What is not known is
-null: a conformation that could not be labelled has an `error` and no energies.
+One row is one conformation. Energies are in kJ/mol, lengths in nm, forces in kJ/mol/nm, times in s. What is not known
+is null: a conformation that could not be labelled has an `error` and no energies.
 """
 
 from __future__ import annotations

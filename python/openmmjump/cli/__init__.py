@@ -9,7 +9,7 @@ import importlib.util
 
 import typer
 
-COMMANDS = ("diagnose", "demo", "train")
+COMMANDS = ("diagnose", "demo", "train", "annotate")
 
 app = typer.Typer(
     name="openmm-jump",
