@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import math
 import os
 import weakref
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+from pyarrow import compute
+
 import openmmjump
-from openmmjump.annotation.trajectory import open_trajectory
+
+from .tables import make_table, provenance_of, read_labels, write_labels
+from .trajectory import open_trajectory
 
 
 class AnnotationReporter:
@@ -70,8 +73,6 @@ class AnnotationReporter:
 
         Raises
         ------
-        ImportError
-            if pyarrow is missing
         ValueError
             if a number is below 1, the trajectory is of another kind, or what is to be appended to does not fit
         """
@@ -140,42 +141,25 @@ class _Table:
     """A label table that grows, and is always replaced as a whole."""
 
     def __init__(self, path: Path, rows_per_write: int, append: bool) -> None:
-        self._arrow = _import_schema()
         self._path = path
         self._rows_per_write = rows_per_write
         self._rows: list[dict[str, Any]] = []
-        self._parts = [self._arrow.SCHEMA.empty_table()]
-        self._metadata: dict[bytes, bytes] = {}
+        self._written = make_table([], {"writer": "AnnotationReporter"})
         if append and path.exists():
-            self._parts.append(self._read())
+            self._written = read_labels(path)
         elif not append:
             path.unlink(missing_ok=True)
-
-    def _read(self) -> Any:
-        import pyarrow
-        import pyarrow.parquet
-
-        try:
-            with pyarrow.parquet.ParquetFile(self._path) as file:
-                table = file.read()
-        except pyarrow.ArrowInvalid as error:
-            raise ValueError(f"{self._path} is not a label table: {error}") from None
-        if not table.schema.equals(self._arrow.SCHEMA):
-            raise ValueError(f"{self._path} is not a label table: its columns are other ones")
-        self._metadata = dict(table.schema.metadata or {})
-        return table.replace_schema_metadata(None)
+        self._provenance = provenance_of(self._written)
 
     @property
     def frames(self) -> int:
         """How many frames the trajectory must have for the rows there are."""
-        import pyarrow.compute
-
-        last = [pyarrow.compute.max(part["frame"]).as_py() for part in self._parts]
-        return max((frame + 1 for frame in last if frame is not None), default=0)
+        last = compute.max(self._written["frame"]).as_py()
+        return 0 if last is None else last + 1
 
     def describe(self, provenance: dict[str, Any]) -> None:
         """Say in the metadata how the table was made."""
-        self._metadata[self._arrow.PROVENANCE_KEY.encode()] = json.dumps(provenance).encode()
+        self._provenance = provenance
 
     def add(self, row: dict[str, Any]) -> None:
         """Add a row, and write if enough have come together."""
@@ -185,31 +169,12 @@ class _Table:
 
     def write(self) -> None:
         """Replace the file, if there is something new."""
-        import pyarrow
-        import pyarrow.parquet
-
         if not self._rows and self._path.exists():
             return
-        self._parts.append(pyarrow.Table.from_pylist(self._rows, schema=self._arrow.SCHEMA))
-        self._rows = []
-        self._parts = [pyarrow.concat_tables(self._parts).combine_chunks()]
-        unfinished = self._path.with_name(f".{self._path.name}.unfinished")
-        with open(unfinished, "wb") as out:
-            pyarrow.parquet.write_table(self._parts[0].replace_schema_metadata(self._metadata), out)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(unfinished, self._path)
-
-
-def _import_schema() -> Any:
-    try:
-        importlib.import_module("pyarrow")
-        from openmmjump.annotation import schema
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "pyarrow":
-            raise
-        raise ImportError('an AnnotationReporter needs pyarrow: pip install "openmm-jump[annotate]"') from None
-    return schema
+        new = make_table(self._rows, self._provenance)
+        parts = [self._written.replace_schema_metadata(new.schema.metadata), new]
+        self._written, self._rows = pyarrow.concat_tables(parts).combine_chunks(), []
+        write_labels(self._written, self._path)
 
 
 def _known(energy: float) -> float | None:

@@ -22,7 +22,7 @@ STRUCTURE_FORMATS = ("cif", "dcd", "xtc")
 _KAPPA = 367.434915
 
 
-class AnnotationError(Exception):
+class AnnotationError(ValueError):
     """An annotation that can't be done as it was asked for; the message is one sentence."""
 
 
