@@ -193,6 +193,15 @@ def call(*arguments):
     return CliRunner().invoke(cli.app, ["annotate", *map(str, arguments)])
 
 
+@pytest.mark.parametrize("package", ["pyarrow", "pdbfixer", "distributed"])
+def test_a_missing_extra_is_one_sentence(tmp_path, package):
+    arguments = command(CHIGNOLIN, "--out", tmp_path / "t.parquet")
+    arguments[2] = f"import sys; sys.modules['{package}'] = None; {arguments[2]}"
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    sentence = f'openmm-jump annotate: annotation needs {package}: pip install "openmm-jump[annotate]"\n'
+    assert done.returncode == 1 and done.stderr == sentence
+
+
 def test_dry_run_does_nothing(tmp_path):
     table = tmp_path / "t.parquet"
     result = call(CHIGNOLIN, DIPEPTIDE, *FAST_OPTIONS, "--out", table, "--dry-run")
@@ -295,7 +304,7 @@ def test_a_lost_scheduler_ends_the_run_with_one_sentence(tmp_path):
         wait_for(lambda: len(lines_of(table)) >= 3)
         cluster.scheduler.kill()
         _, said = process.communicate(timeout=90)
-    assert process.returncode == 1 and "the connection to the scheduler is lost" in said
+    assert process.returncode == 1 and "the connection to the scheduler is lost" in said and said.count("\n") == 1
     assert len(lines_of(table)) >= 3 and not table.exists()
 
 
