@@ -29,6 +29,7 @@ from annotation_cases import (
 )
 from openmm import app
 from openmmjump import annotation
+from openmmjump.annotation.crew import molecules_first
 from typer.testing import CliRunner
 
 #: Enough iterations that a process can be killed in between.
@@ -192,6 +193,15 @@ def call(*arguments):
     return CliRunner().invoke(cli.app, ["annotate", *map(str, arguments)])
 
 
+@pytest.mark.parametrize("package", ["pyarrow", "pdbfixer", "distributed"])
+def test_a_missing_extra_is_one_sentence(tmp_path, package):
+    arguments = command(CHIGNOLIN, "--out", tmp_path / "t.parquet")
+    arguments[2] = f"import sys; sys.modules['{package}'] = None; {arguments[2]}"
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    sentence = f'openmm-jump annotate: annotation needs {package}: pip install "openmm-jump[annotate]"\n'
+    assert done.returncode == 1 and done.stderr == sentence
+
+
 def test_dry_run_does_nothing(tmp_path):
     table = tmp_path / "t.parquet"
     result = call(CHIGNOLIN, DIPEPTIDE, *FAST_OPTIONS, "--out", table, "--dry-run")
@@ -284,6 +294,25 @@ def test_a_cluster_survives_the_death_of_a_worker(uninterrupted, tmp_path):
         cluster.workers[0].wait()
         assert process.wait(timeout=90) == 0
     assert_same(table, uninterrupted)
+
+
+def test_a_lost_scheduler_ends_the_run_with_one_sentence(tmp_path):
+    table = tmp_path / "t.parquet"
+    with Cluster(tmp_path) as cluster:
+        arguments = command(CHIGNOLIN, *SLOW_OPTIONS, "--out", table, "--quiet", "--scheduler", cluster.address)
+        process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: len(lines_of(table)) >= 3)
+        cluster.scheduler.kill()
+        _, said = process.communicate(timeout=90)
+    assert process.returncode == 1 and "the connection to the scheduler is lost" in said and said.count("\n") == 1
+    assert len(lines_of(table)) >= 3 and not table.exists()
+
+
+def test_a_molecule_is_known_before_its_rows():
+    events = [(0, "x"), (1, "y"), ("b", "B"), (2, "z"), ("a", "A"), (3, "u")]
+    molecules = {0: "a", 1: "b", 2: "a", 3: "c"}
+    in_order = list(molecules_first(iter(events), molecules))
+    assert in_order == [("b", "B"), (1, "y"), ("a", "A"), (0, "x"), (2, "z"), (3, "u")]
 
 
 class Cluster:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +23,7 @@ AHEAD = 3
 #: How often a task is tried again after an error of the machinery; of the death of a worker, see Dask's
 #: `distributed.scheduler.allowed-failures`.
 RETRIES = 3
+LOST = "the connection to the scheduler is lost; the same command goes on from here"
 DIED = "the process that worked on it died, and died again"
 
 
@@ -63,16 +66,47 @@ def work_alone(tasks: Iterator[Task], recipe: Recipe, with_positions: bool) -> I
 
 
 def work_together(client: Any, tasks: Iterator[Task], recipe: Recipe, with_positions: bool) -> Iterator[Event]:
-    """Label conformations on the workers of a Dask cluster; events come in the order they happen.
+    """Label conformations on the workers of a Dask cluster; events come as they happen, a molecule before its rows.
 
     Molecules are built by workers, too, and shared as futures: if the worker that has one dies, another builds it anew.
 
     Raises:
         AnnotationError: if the workers can't work at all, or the scheduler is gone
     """
+    molecule_of: dict[int, str] = {}
+    yield from molecules_first(_work_together(client, tasks, recipe, with_positions, molecule_of), molecule_of)
+
+
+def molecules_first(events: Iterator[Event], molecule_of: Mapping[int, str]) -> Iterator[Event]:
+    """Hold rows back until their molecule is known: a journal that is cut off anywhere knows the molecules of its rows.
+
+    Args:
+        events: in any order
+        molecule_of: name of the molecule of each row
+    """
+    known: set[str] = set()
+    held: dict[str, list[Event]] = {}
+    for key, outcome in events:
+        if isinstance(key, str):
+            known.add(key)
+            yield key, outcome
+            yield from held.pop(key, ())
+        elif molecule_of[key] in known:
+            yield key, outcome
+        else:
+            held.setdefault(molecule_of[key], []).append((key, outcome))
+    for rows in held.values():  # of molecules that no worker survived
+        yield from rows
+
+
+def _work_together(
+    client: Any, tasks: Iterator[Task], recipe: Recipe, with_positions: bool, molecule_of: dict[int, str]
+) -> Iterator[Event]:
+    """As `work_together`, events in any order; writes down the molecule of each row."""
     molecules: OrderedDict[str, Any] = OrderedDict()
     pending: dict[Any, str | int] = {}
     for task in tasks:
+        molecule_of[task.row] = task.molecule
         if task.molecule not in molecules:
             _make_room(molecules)
             molecule = client.submit(build_molecule, *recipe(task.molecule), pure=False, retries=RETRIES)
@@ -81,7 +115,7 @@ def work_together(client: Any, tasks: Iterator[Task], recipe: Recipe, with_posit
         molecules.move_to_end(task.molecule)
         arguments = molecules[task.molecule], task.conformation, with_positions
         pending[client.submit(label, *arguments, pure=False, retries=RETRIES)] = task.row
-        while len(pending) >= AHEAD * max(1, sum(client.nthreads().values())):
+        while len(pending) >= AHEAD * max(1, _threads(client)):
             yield from _collect(pending)
     while pending:
         yield from _collect(pending)
@@ -96,13 +130,29 @@ def _collect(pending: dict[Any, str | int]) -> Iterator[Event]:
     """Wait for the next results and take them."""
     from distributed import wait
 
-    for future in wait(list(pending), return_when="FIRST_COMPLETED").done:
-        key = pending.pop(future)
-        outcome = _outcome(future)
+    with _connected():
+        done = wait(list(pending), return_when="FIRST_COMPLETED").done
+        outcomes = [(pending.pop(future), _outcome(future)) for future in done]
+    for key, outcome in outcomes:
         if isinstance(key, int):
             yield key, outcome if outcome is not None else Label({"error": DIED})
         elif outcome is not None:
             yield key, outcome
+
+
+def _threads(client: Any) -> int:
+    """Threads of all workers that are there now."""
+    with _connected():
+        return sum(client.nthreads().values())
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Say it in one sentence if the scheduler is gone."""
+    try:
+        yield
+    except (OSError, CancelledError) as error:
+        raise AnnotationError(LOST) from error
 
 
 def _outcome(future: Any) -> Any:
@@ -114,8 +164,9 @@ def _outcome(future: Any) -> Any:
     error = future.exception() if future.status == "error" else None
     if isinstance(error, KilledWorker):
         return None
-    why = f"the workers can't work: {one_sentence(error)}" if error else "the connection to the scheduler is lost"
-    raise AnnotationError(f"{why}; the same command goes on from here")
+    if error is None:
+        raise AnnotationError(LOST)
+    raise AnnotationError(f"the workers can't work: {one_sentence(error)}; the same command goes on from here")
 
 
 @contextmanager
@@ -133,6 +184,8 @@ def _client(request: Request, scratch: str) -> Iterator[Any]:
     """A client of the request's scheduler, or of a cluster of its own on this machine."""
     import distributed
 
+    for name in ("distributed", "distributed.client"):  # what matters becomes a sentence of ours
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if request.scheduler is not None:
         try:
             client = distributed.Client(request.scheduler, timeout=30)
