@@ -484,10 +484,7 @@ class AlignStage:
         if self.kind == "eba" and self.energy_scale:
             yield "energy_scale", "is a setting of dpo."
         if self.on_policy and self.iterations % self.on_policy.rounds:
-            yield (
-                "on_policy.rounds",
-                f"is {self.on_policy.rounds}, which does not divide iterations ({self.iterations}).",
-            )
+            yield "on_policy.rounds", f"is {self.on_policy.rounds}, but must divide iterations ({self.iterations})."
         if self.on_policy and self.on_policy.samples <= self.size:
             yield "on_policy.samples", f"is {self.on_policy.samples}, too few for mini-batches of {self.size} and x_t."
         if self.on_policy and self.early_stopping:

@@ -235,9 +235,7 @@ class Trainer:
             self.load(self.pending)
             self.pending = None
         if self.policy is None and not usable_sets(stage, self.sets):
-            raise ConfigError(
-                [f"stages.{number}.data holds too few conformations for the mini-batches of an alignment."]
-            )
+            raise ConfigError([f"stages.{number}.data holds too few conformations for such mini-batches."])
         self.report.stage(number, stage, self.iteration, self.sets, sum(q.numel() for q in self.parameters))
 
     def _end_stage(self, number: int) -> None:
