@@ -37,7 +37,7 @@ def heavy_molecule():
 
 
 def closed_loop(file, start, jumps, seed, reference):
-    """States [jumps, replicas, atoms, 3] in nm; a replica that breaks makes that jump again. Second, the share broken."""
+    """States [jumps, replicas, atoms, 3] in nm; a replica that breaks jumps again; and the share broken."""
     network = PVB(file.architecture | {"step_noise": file.step_noise, "order": file.order}, file.tensors)
     molecule, _ = heavy_molecule()
     one = Atoms(molecule.atom_type, molecule.block_type, molecule.bonds.T, molecule.edge_mask)
