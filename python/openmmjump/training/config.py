@@ -874,5 +874,9 @@ def _path(name: str) -> str:
 
 def _default(field: dataclasses.Field) -> str:
     if field.default is not dataclasses.MISSING:
-        return "" if field.default in (None, "") else f"`{str(field.default).lower()}`"
+        return (
+            ""
+            if field.default in (None, "")
+            else f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+        )
     return "" if field.default_factory is not dataclasses.MISSING else "required"
