@@ -23,7 +23,7 @@ from openmmjump.training.trainer import Trainer
 
 HERE = Path(__file__).resolve().parent
 TEMPERATURE = 300.0  # K
-ON_POLICY = "{rounds: 5, samples: 120, buffer: 360, discard: 5, force_field: [amber14-all.xml, implicit/gbn2.xml]}"
+ON_POLICY = "{rounds: 4, samples: 200, buffer: 400, discard: 5, force_field: [amber14-all.xml, implicit/gbn2.xml]}"
 VARIANTS = {
     "DPO": ["stages.0.kind=dpo", "stages.0.conformations=2", "stages.0.mini_batches=8", "stages.0.states=null"],
     "EBA": ["stages.0.states=null"],
@@ -47,13 +47,13 @@ def run(out, seeds, only):
     file = out / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}
     start = np.load(out / "off-policy" / "conformations.npy")
-    jobs = [("before", 1)] + [(name, seed) for seed in range(1, seeds + 1) for name in VARIANTS]
+    jobs = [(name, seed) for seed in range(1, seeds + 1) for name in ("before", *VARIANTS)]
     for name, seed in jobs:
         key = f"{name} {seed}"
         if key in results or only not in (None, name):
             continue
         model = out / "biased" / "biased.safetensors" if name == "before" else train(out, name, seed)
-        results[key] = evaluate(model, start, seed=seed)
+        results[key] = evaluate(model, start, jumps=6, seed=seed)
         print(key, results[key], flush=True)
         file.write_text(json.dumps(results, indent=1))
 
