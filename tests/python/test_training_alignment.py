@@ -23,8 +23,10 @@ from openmmjump.training.align_objective import AlignObjective, conformation_los
 from openmmjump.training.config import AlignStage, Times, load
 from openmmjump.training.schema import ConfigError, build
 from openmmjump.training.trainer import Trainer
+from test_training_parallel import assert_close
+from test_training_parallel import run as run_processes
 from test_training_run import assert_same_state, last, metrics, run
-from training_cases import write_config
+from training_cases import SMALL, write_config
 
 F64 = torch.float64
 
@@ -179,7 +181,7 @@ def test_equal_conformations_have_equal_losses(measure):
 def test_the_network_is_its_own_reference_at_first():
     """Without a difference from the reference all conformations are as probable: the loss is log K."""
     parts = AlignObjective(network(), stage())(example())
-    assert float(parts["loss"]) == pytest.approx(math.log(3)) and float(parts["fit"]) == pytest.approx(0, abs=1e-12)
+    assert parts["loss"].item() == pytest.approx(math.log(3)) and parts["fit"].item() == pytest.approx(0, abs=1e-12)
 
 
 def test_the_reference_is_not_trained():
@@ -377,8 +379,6 @@ def test_an_alignment_learns_the_weights(tmp_path):
 def test_a_resumed_alignment_is_the_uninterrupted_one(tmp_path, settings):
     raw = alignment(tmp_path, **settings)
     if "retain" in settings:
-        from training_cases import SMALL
-
         raw["data"] += [SMALL["data"][0] | {"name": "md"}]
         raw["data"][0]["name"] = "labels"
     cadence = {"checkpoint_iterations": 2, "keep_checkpoints": 9}
@@ -396,8 +396,6 @@ def test_a_resumed_alignment_is_the_uninterrupted_one(tmp_path, settings):
 
 def test_alignment_follows_ordinary_training(tmp_path):
     """The reference is the network that the stage begins with, also when the run goes on between the stages."""
-    from training_cases import SMALL
-
     raw = alignment(tmp_path)
     raw["data"] = [raw["data"][0] | {"name": "labels"}, SMALL["data"][0] | {"name": "md"}]
     ordinary = SMALL["stages"][0] | {"iterations": 4, "data": ["md"]}
@@ -421,3 +419,15 @@ def test_tables_are_read_again_when_they_change(tmp_path):
     rows = [{"source": "frames.xtc", "frame": k, "final_energy_kJ_mol": 1.0} for k in range(20)]
     write_table(labelled(tmp_path).with_name("labels.parquet"), rows)
     assert len(Trainer(load(write_config(tmp_path / "a", raw)), resume=False).systems[0][0].energies) == 20
+
+
+@pytest.mark.parametrize("mini_batches", [3, 1])
+def test_two_processes_align_as_one(tmp_path, mini_batches):
+    """In double precision; with 3 mini-batches one process has more of them, with 1 one has none, but pairs."""
+    raw = alignment(tmp_path, mini_batches=mini_batches, retain=0.5, batch={"molecules": 5}, clip_norm=0)
+    raw |= {"checkpoint_iterations": 2, "keep_checkpoints": 9}
+    raw["network"]["precision"] = "double"
+    raw["data"] = [raw["data"][0] | {"name": "labels"}, SMALL["data"][0] | {"name": "md"}]
+    one, _ = run_processes(tmp_path / "one", raw, 1)
+    two, _ = run_processes(tmp_path / "two", raw, 2)
+    assert_close(one, two)
