@@ -67,7 +67,10 @@ def test_numbers_as_yaml_writes_them(tmp_path):
         ("network.sigma=.nan", "network.sigma must be a finite number, not nan."),
         ("network.head=energy", "network.head must be one of drift, endpoint, scaled, not 'energy'."),
         ("network=3", "network must be a mapping of keys to values, not 3."),
-        ("stages.0.kind=adj", "stages.0.kind must be one of pretrain, trajectory, energy, field, guidance, not 'adj'."),
+        (
+            "stages.0.kind=adj",
+            "stages.0.kind must be one of pretrain, trajectory, eba, dpo, energy, field, guidance, not 'adj'.",
+        ),
         ("stages.0.schedule.factor=1", "stages.0.schedule.factor must be below 1, not 1."),
         ("stages.0.batch={atoms: 5, molecules: 5}", "stages.0.batch.molecules can't be given together with atoms."),
         ("stages.0.times.density=foo", "stages.0.times.density must be uniform, dense_end"),

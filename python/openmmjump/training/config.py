@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+
+from openmmjump.evaluation.ensemble import GAS_CONSTANT
 
 from .schema import ConfigError, build, setting
 
@@ -250,8 +252,20 @@ class Data:
     denoising: bool = setting(
         False, "UniSim, stage energy: the positions with noise are the input, and what undoes it the force"
     )
+    labels: str | None = setting(
+        None,
+        "label table (Parquet) that says where conformations are and what energies they have, for stages eba and dpo",
+    )
+    energy: str = setting("final_energy_kJ_mol", "column of the label table that holds the energies, in kJ/mol")
+    molecule: str | None = setting(
+        None, "rows of the label table to use, by their column `molecule`; needed where it holds several molecules"
+    )
 
     def check(self) -> Iterable[Fault]:
+        if self.labels and self.trajectories:
+            yield "labels", "can't be combined with trajectories: make two entries of them."
+        if self.labels and "*" in self.topology:
+            yield "labels", "can't be combined with a glob of topologies."
         if self.trajectories and not self.labelled and self.frame_interval_ps is None:
             yield "frame_interval_ps", "is missing: it is needed to find pairs at the lag time."
         if "*" in self.topology and self.trajectories:
@@ -373,6 +387,121 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class States:
+    """States along a torsion, in the order of their borders; the last one goes around to the first border."""
+
+    torsion: str | list[int] = setting(help="phi, psi, or four atom indices of the topology file, counted from 0")
+    borders_deg: list[float] = setting(
+        help="rising angles from -180 to 180 at which one state ends and the next begins"
+    )
+
+    def check(self) -> Iterable[Fault]:
+        borders = self.borders_deg
+        if len(borders) < 2 or borders[0] < -180 or borders[-1] > 180 or any(b <= a for a, b in pairwise(borders)):
+            yield "borders_deg", f"must be at least two rising angles from -180 to 180, not {borders}."
+
+
+@dataclass(frozen=True)
+class OnPolicy:
+    """Conformations that the model being aligned makes itself, in rounds of equally many iterations."""
+
+    rounds: int = setting(help="how often the model samples; must divide the iterations of the stage", minimum=1)
+    samples: int = setting(help="conformations of one round", minimum=2)
+    buffer: int = setting(10_000, "replay buffer: most conformations kept, the oldest are forgotten first", minimum=2)
+    force_field: list[str] = setting(
+        factory=list, help="files of OpenMM's ForceField for the topology of the data, which then has hydrogens"
+    )
+    system: str | None = setting(None, "or a serialized OpenMM System (XML) of that topology")
+    platform: str = setting("CPU", "OpenMM platform of jumps and minimisations", free=True)
+    jumps: int = setting(1, "jumps from one sample to the next", minimum=1)
+    discard: int = setting(10, "jumps left out at the beginning of a round", minimum=0)
+    relaxation_steps: int = setting(50, "steps of dynamics after a jump", minimum=0)
+    time_step_fs: float = setting(2.0, "time step of these, in fs", above=0)
+    refresh_reference: bool = setting(
+        True, "the reference network becomes the model that has made the samples, or stays that of the beginning"
+    )
+
+    def check(self) -> Iterable[Fault]:
+        if bool(self.system) == bool(self.force_field):
+            yield "system", "or force_field must be given, and not both."
+
+
+@dataclass(frozen=True)
+class AlignStage:
+    """One stage of energy-based alignment (EBA, ICML 2025): probabilities follow the energies of conformations."""
+
+    kind: Literal["eba", "dpo"] = setting(
+        help="eba: Boltzmann weights of several conformations; dpo: the lower energy of two is preferred", tag=True
+    )
+    iterations: int = setting(help="optimizer steps", minimum=1)
+    data: list[str] | None = setting(None, "names of the data to use; by default all")
+    conformations: int | None = setting(
+        None, "conformations K of a mini-batch, all of one molecule; eba: 3 (published), dpo: 2", minimum=2
+    )
+    mini_batches: int = setting(8, "mini-batches of an optimizer step, all of one molecule", minimum=1)
+    draws: int = setting(8, "draws of time and noise that a loss is averaged over (published: 8)", minimum=1)
+    beta_mol_kJ: float | None = setting(
+        None, "beta, in mol/kJ; by default 1/(R temperature_K) (published: 0.4, which is 300 K)", above=0
+    )
+    sqrt_residues: bool = setting(True, "divide energies by the square root of the number of residues (published)")
+    states: States | None = setting(
+        None,
+        "aim at the Boltzmann weights of these states, and not at those times the populations in the model; "
+        "the labelled conformations must be samples of the model",
+    )
+    measure: Literal["bridge", "path", "structure"] = setting(
+        "bridge",
+        "loss of one conformation. bridge: that of stage trajectory; path: the bound of -log p that the error of the "
+        "drift gives, for which T is 1 (ours); structure: squared deviation and smooth LDDT of the expected end point",
+    )
+    T: float = setting(1.0, "what a loss is multiplied by to be a -log p (published: 1, in the example 5000)", above=0)
+    reference: bool = setting(True, "subtract the loss of the frozen network that the stage began with (published)")
+    energy_scale: bool = setting(False, "dpo: multiply T by the energy difference in kT (over the square root)")
+    start: Literal["random", "anchor"] = setting(
+        "random", "x_t of a mini-batch: another conformation drawn from all, or its first one"
+    )
+    retain: float = setting(
+        0.0, "weight of the ordinary loss on pairs of the data with trajectories, which keeps geometry", minimum=0
+    )
+    batch: Batch = setting(factory=Batch, help="retain: size of a batch of these pairs")
+    on_policy: OnPolicy | None = setting(None, "let the model sample and label what it learns from")
+    learning_rate: float = setting(1e-7, "peak learning rate of Adam (published: 1e-7)", above=0)
+    schedule: Schedule = setting(
+        factory=lambda: Schedule("constant", 100), help="how the learning rate changes; by default constant after 100"
+    )
+    early_stopping: EarlyStopping | None = setting(
+        None, "end the stage when validations bring nothing better, and go on with its best averaged weights"
+    )
+    clip_norm: float = setting(1.0, "largest norm of the gradient; 0 for no limit", minimum=0)
+    ema_decay: float = setting(0.999, "decay of the averaged weights (published: 0.999)", minimum=0, below=1)
+    loss: Loss = setting(factory=Loss, help="weights of the parts of the loss; the KL divergence is the same for all K")
+    times: Times = setting(factory=Times, help="bridge times; `per: molecule` is a time for each draw of a mini-batch")
+    augmentation_noise_A: float = setting(0.0, "standard deviation of the noise added to x_t, in A", minimum=0)
+
+    def check(self) -> Iterable[Fault]:
+        if self.kind == "dpo" and self.size != 2:
+            yield "conformations", f"is {self.conformations}, but dpo compares 2."
+        if self.kind == "eba" and self.energy_scale:
+            yield "energy_scale", "is a setting of dpo."
+        if self.on_policy and self.iterations % self.on_policy.rounds:
+            yield "on_policy.rounds", f"is {self.on_policy.rounds}, but must divide iterations ({self.iterations})."
+        if self.on_policy and self.on_policy.samples <= self.size:
+            yield "on_policy.samples", f"is {self.on_policy.samples}, too few for mini-batches of {self.size} and x_t."
+        if self.on_policy and self.early_stopping:
+            yield "early_stopping", "can't be used on-policy, where nothing is held out."
+
+    @property
+    def size(self) -> int:
+        """Conformations of a mini-batch, K."""
+        return self.conformations or (3 if self.kind == "eba" else 2)
+
+    @property
+    def needs_lag(self) -> bool:
+        """Whether the stage learns from pairs a lag time apart."""
+        return self.retain > 0
+
+
+@dataclass(frozen=True)
 class UniSimLoss:
     """Weights of the parts of UniSim's losses; each stage has its own parts."""
 
@@ -468,7 +597,7 @@ class Config:
     """A whole training run."""
 
     data: list[Data] = setting(help="the systems and trajectories to learn from")
-    stages: list[Stage | UniSimStage] = setting(help="stages of training, one after the other")
+    stages: list[Stage | AlignStage | UniSimStage] = setting(help="stages of training, one after the other")
     output: str = setting("training", "folder for checkpoints, logs and the model file", free=True)
     name: str = setting("model", "name of the model and of its file", free=True)
     lag_time_ps: float | None = setting(
@@ -528,7 +657,7 @@ class Config:
         if self.network.guidance_kernel and "guidance" not in kinds and self.start_from is None:
             yield "network.guidance_kernel", "is true, but no stage trains the guidance kernel."
 
-    def _check_stage(self, k: int, stage: Stage | UniSimStage, known: Sequence[str]) -> Iterable[Fault]:
+    def _check_stage(self, k: int, stage: Stage | AlignStage | UniSimStage, known: Sequence[str]) -> Iterable[Fault]:
         family = "unisim" if isinstance(stage, UniSimStage) else "pvb"
         if family != self.family:
             yield f"stages.{k}.kind", f"is {stage.kind}, a stage of {family}, but the network is of {self.family}."
@@ -545,9 +674,32 @@ class Config:
         for name, data in zip(known, self.data, strict=True):
             if name in (stage.data or known) and (fault := self._misfit(stage, data)):
                 yield f"stages.{k}.data", f"holds {name!r}, {fault}."
+        if isinstance(stage, AlignStage):
+            yield from self._check_alignment(k, stage, known)
 
-    def _misfit(self, stage: Stage | UniSimStage, data: Data) -> str | None:
+    def _check_alignment(self, k: int, stage: AlignStage, known: Sequence[str]) -> Iterable[Fault]:
+        """Faults of an alignment in what it learns from."""
+        used = [d for name, d in zip(known, self.data, strict=True) if name in (stage.data or known)]
+        molecules = [d for d in used if not d.trajectories]
+        if stage.beta_mol_kJ is None and self.temperature_K is None:
+            yield f"stages.{k}.beta_mol_kJ", "is missing, and there is no temperature_K that it would follow from."
+        if stage.retain and len(molecules) == len(used):
+            yield f"stages.{k}.retain", "needs data with trajectories."
+        if not molecules:
+            yield f"stages.{k}.data", "holds no label table to align with."
+        if stage.on_policy and len(molecules) > 1:
+            yield f"stages.{k}.data", f"must name one molecule for on-policy alignment, not {len(molecules)}."
+        if stage.on_policy and (self.lag_time_ps is None or self.temperature_K is None):
+            yield f"stages.{k}.on_policy", "needs lag_time_ps and temperature_K, without which a model can't jump."
+
+    def _misfit(self, stage: Stage | AlignStage | UniSimStage, data: Data) -> str | None:
         """Why a stage can't learn from an entry of the data, as a relative clause."""
+        if isinstance(stage, AlignStage) and not data.trajectories:
+            if stage.on_policy and data.labels:
+                return "whose labels are not used: on-policy, the model makes its own"
+            return None if stage.on_policy or data.labels else "which has neither labels nor trajectories"
+        if isinstance(stage, AlignStage) and not stage.retain:
+            return "whose trajectories only `retain` needs, which is 0"
         if stage.needs_lag:
             if not data.trajectories:
                 return "which has no trajectories"
@@ -633,11 +785,27 @@ def resolve(config: Config, folder: Path) -> Config:
         return str((folder / Path(name).expanduser()).absolute()) if name else name
 
     data = [
-        dataclasses.replace(d, topology=full(d.topology), trajectories=[full(t) for t in d.trajectories])
+        dataclasses.replace(
+            d,
+            topology=full(d.topology),
+            trajectories=[full(t) for t in d.trajectories],
+            labels=full(d.labels) if d.labels else None,
+        )
         for d in config.data
     ]
     start = full(config.start_from) if config.start_from else None
-    return with_defaults(dataclasses.replace(config, data=data, start_from=start))
+    stages = [_resolve_stage(stage, full) for stage in config.stages]
+    return with_defaults(dataclasses.replace(config, data=data, start_from=start, stages=stages))
+
+
+def _resolve_stage(stage: Any, full: Callable[[str], str]) -> Any:
+    """The stage with the paths of its System, or of force fields that are files, made full."""
+    if not isinstance(stage, AlignStage) or stage.on_policy is None:
+        return stage
+    given = stage.on_policy
+    system = full(given.system) if given.system else None
+    files = [full(name) if Path(full(name)).is_file() else name for name in given.force_field]
+    return dataclasses.replace(stage, on_policy=dataclasses.replace(given, system=system, force_field=files))
 
 
 def with_defaults(config: Config) -> Config:
@@ -645,7 +813,16 @@ def with_defaults(config: Config) -> Config:
     pvb = config.family == "pvb"
     data = [dataclasses.replace(d, superpose=pvb) if d.superpose is None else d for d in config.data]
     steps = config.sampler.steps or (10 if pvb else 15)
-    return dataclasses.replace(config, data=data, sampler=dataclasses.replace(config.sampler, steps=steps))
+    stages = [_with_beta(stage, config.temperature_K) for stage in config.stages]
+    sampler = dataclasses.replace(config.sampler, steps=steps)
+    return dataclasses.replace(config, data=data, stages=stages, sampler=sampler)
+
+
+def _with_beta(stage: Any, temperature: float | None) -> Any:
+    """The stage with the inverse temperature of an alignment filled in, mol/kJ."""
+    if not isinstance(stage, AlignStage) or stage.beta_mol_kJ is not None or temperature is None:
+        return stage
+    return dataclasses.replace(stage, beta_mol_kJ=1 / (GAS_CONSTANT * temperature))
 
 
 def as_dict(config: Config) -> dict[str, Any]:
@@ -661,8 +838,8 @@ def from_dict(raw: dict[str, Any]) -> Config:
 def reference() -> str:
     """Every setting with its default and what it means, as Markdown tables; docs/training.md holds a copy."""
     parts = [
-        Config, Data, Stratify, Network, UniSimNetwork, Sampler, Stage, UniSimStage, Batch, Schedule, EarlyStopping,
-        Loss, UniSimLoss, Subgraphs, Times, Validation,
+        Config, Data, Stratify, Network, UniSimNetwork, Sampler, Stage, AlignStage, States, OnPolicy, UniSimStage,
+        Batch, Schedule, EarlyStopping, Loss, UniSimLoss, Subgraphs, Times, Validation,
     ]  # fmt: skip
     return "\n".join(_table(part) for part in parts)
 
@@ -672,6 +849,9 @@ TITLES = {
     "Data": "data (a list)",
     "Stage": "stages (a list)",
     "UniSimNetwork": "network with family: unisim",
+    "AlignStage": "stages of kind eba and dpo (alignment)",
+    "States": "stages.*.states (alignment)",
+    "OnPolicy": "stages.*.on_policy (alignment)",
     "UniSimStage": "stages of kind energy, field and guidance (UniSim)",
     "EarlyStopping": "stages.*.early_stopping",
     "UniSimLoss": "stages.*.loss (UniSim)",
@@ -694,5 +874,9 @@ def _path(name: str) -> str:
 
 def _default(field: dataclasses.Field) -> str:
     if field.default is not dataclasses.MISSING:
-        return "" if field.default in (None, "") else f"`{str(field.default).lower()}`"
+        return (
+            ""
+            if field.default in (None, "")
+            else f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+        )
     return "" if field.default_factory is not dataclasses.MISSING else "required"

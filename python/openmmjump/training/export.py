@@ -79,6 +79,12 @@ def provenance(run: Run) -> dict[str, Any]:
     for data in settings["data"]:
         data["topology"] = Path(data["topology"]).name
         data["trajectories"] = [Path(name).name for name in data["trajectories"]]
+        data["labels"] = Path(data["labels"]).name if data["labels"] else None
+    for policy in filter(None, (stage.get("on_policy") for stage in settings["stages"])):
+        policy["system"] = Path(policy["system"]).name if policy["system"] else None
+        policy["force_field"] = [
+            name if not Path(name).is_absolute() else Path(name).name for name in policy["force_field"]
+        ]
     for name in ("output", "cache"):
         settings.pop(name)
     if settings["start_from"]:

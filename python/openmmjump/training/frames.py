@@ -12,6 +12,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import logging
 import os
 import re
 import zipfile
@@ -24,8 +25,11 @@ import mdtraj
 import numpy as np
 
 from .config import Config, Data
+from .label_table import read_conformations, read_labels, source_files
 from .molecule import Molecule, molecule_of, select
 from .schema import ConfigError
+
+log = logging.getLogger("openmmjump.training")
 
 ANGSTROM_PER_NM = 10.0
 MJ_PER_KJ = 1e-3
@@ -50,6 +54,7 @@ class System:
         centroids: float64 (frames, 3), A, what was subtracted to centre each frame; 0 where there is a periodic box.
         forces: float32 (frames, N, 3), MJ/mol/nm, or None.
         energies: float64 (frames), kJ/mol, or None.
+        residues: of the molecule, where the energies are those of a label table; None otherwise.
     """
 
     name: str
@@ -63,6 +68,7 @@ class System:
     centroids: np.ndarray | None = None
     forces: np.ndarray | None = None
     energies: np.ndarray | None = None
+    residues: int | None = None
 
 
 def prepare_all(config: Config, cache: Path, resume: bool = False) -> list[list[System]]:
@@ -105,8 +111,11 @@ def _prepare_one(
 ) -> System:
     folder = cache / re.sub(r"[^A-Za-z0-9_.-]", "_", name)
     files = [topology, *expand(data.trajectories, f"{path}.trajectories")]
+    if data.labels:
+        files += [Path(data.labels), *source_files(data, path)]
     names = ("selection", "ligand", "joined", "first_frame", "frame_interval_ps", "superpose")
     settings = {k: getattr(data, k) for k in names} | ({"hydrogens": True} if hydrogens else {})
+    settings |= {k: getattr(data, k) for k in ("labels", "energy", "molecule")} if data.labels else {}
     sources = [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in files]
     try:
         system = _open(folder, name, settings, None if resume else sources)
@@ -133,7 +142,8 @@ def _open(folder: Path, name: str, settings: dict, sources: list | None) -> Syst
     molecule = Molecule.from_dict(raw["molecule"])
     extra = [_optional(folder / f"{name}.npy") for name in ("centroids", "forces", "energies")]
     return System(
-        name, molecule, frames, starts, raw["interval"], raw["files"], raw["fingerprint"], raw["anchor"], *extra
+        name, molecule, frames, starts, raw["interval"], raw["files"], raw["fingerprint"], raw["anchor"], *extra,
+        raw.get("residues"),
     )  # fmt: skip
 
 
@@ -169,7 +179,10 @@ def _read(data: Data, files: list[Path], folder: Path, path: str, settings: dict
     atoms = select(full.topology, data.selection, f"{path}.selection", settings.get("hydrogens", False))
     molecule = molecule_of(full.topology, atoms, data.ligand, path)
     writer = FrameWriter(folder / "frames.npy", molecule, path)
-    if len(files) == 1:
+    residues = None
+    if data.labels:
+        residues = _read_table(data, full.topology, atoms, writer, path)
+    elif len(files) == 1:
         writer.trajectory([full.xyz[:, atoms]], files[0].name)
     elif data.labelled:
         _read_labelled(files[1:], full.topology.n_atoms, atoms, data, writer)
@@ -182,7 +195,8 @@ def _read(data: Data, files: list[Path], folder: Path, path: str, settings: dict
         "molecule": molecule.as_dict(),
         "anchor": _anchor(data, full.topology, atoms, path),
         "starts": starts,
-        "interval": data.frame_interval_ps if len(files) > 1 else None,
+        "interval": data.frame_interval_ps if len(files) > 1 and not data.labels else None,
+        "residues": residues,
         "files": [{"name": f.name, "bytes": f.stat().st_size, "sha256": sha256(f)} for f in files],
         "settings": settings,
         "sources": sources,
@@ -280,6 +294,24 @@ def _read_labelled(files: list[Path], natoms: int, atoms: np.ndarray, data: Data
         if name in frames[0]:
             kept = [a[name][skip:] for a, skip in zip(frames, skips, strict=True)]
             writer.label(name, np.concatenate(kept) * unit, atoms)
+
+
+def _read_table(data: Data, topology: mdtraj.Topology, atoms: np.ndarray, writer: FrameWriter, path: str) -> int:
+    """Conformations of a label table with their energies, each a trajectory of its own; returns the residues."""
+    rows = read_labels(data, path)
+    positions = read_conformations(rows, data, topology, path)
+    if rows.left_out:
+        total = rows.left_out + len(rows.energies)
+        log.warning("%s: %d of %d conformations have no %s.", Path(data.labels).name, rows.left_out, total, data.energy)
+    for x in positions:
+        writer.trajectory([x[None, atoms]], Path(data.labels).name)
+    writer.label("energies", rows.energies, atoms)
+    return rows.residues or count_residues(topology)
+
+
+def count_residues(topology: mdtraj.Topology) -> int:
+    """Residues that have an alpha-carbon, at least 1: caps don't count, a small molecule is one."""
+    return max(1, sum(any(a.name == "CA" and a.element.symbol == "C" for a in r.atoms) for r in topology.residues))
 
 
 def _labelled(file: Path, natoms: int) -> dict[str, np.ndarray]:

@@ -32,6 +32,7 @@ class PairSet:
         denoising: whether the frames are a denoising set (UniSim).
         cost: atoms that one pair takes of a batch; None for those of the molecule.
         translated: whether x1 keeps its place relative to x0, whose centroid is the origin; or else both are centred.
+        counted: frames that tell the populations of states in an alignment; None for all of ``index``.
     """
 
     system: System
@@ -45,6 +46,7 @@ class PairSet:
     head: int | None = None
     denoising: bool = False
     cost: int | None = None
+    counted: np.ndarray | None = None
 
     def pick(self, u: np.ndarray) -> np.ndarray:
         """First frames (n) of the pairs at quantiles u (n) in [0, 1)."""
@@ -170,7 +172,7 @@ def _share(
 
 def stratified_weights(system: System, index: np.ndarray, stratify: Stratify, path: str) -> np.ndarray:
     """Weights (P) of pairs by where x_t is along one or two torsions."""
-    angles = [_angle(system, torsion, index, path) for torsion in stratify.torsions]
+    angles = [torsion_angle(system, torsion, index, f"{path}.stratify") for torsion in stratify.torsions]
     if stratify.interval_deg is not None:
         return _interval_weights(angles[0], *stratify.interval_deg, stratify.share, path)
     bins = [np.minimum(((a + 180) * (stratify.bins / 360)).astype(int), stratify.bins - 1) for a in angles]
@@ -189,8 +191,9 @@ def _interval_weights(angle: np.ndarray, low: float, high: float, share: float, 
     return np.where(inside, share / inside.sum(), (1 - share) / (~inside).sum())
 
 
-def _angle(system: System, torsion: str | list[int], index: np.ndarray, path: str) -> np.ndarray:
-    atoms = torsion_atoms(system.molecule, torsion, f"{path}.stratify")
+def torsion_angle(system: System, torsion: str | list[int], index: np.ndarray, path: str) -> np.ndarray:
+    """A torsion (P) in degrees of some frames of a system; ``path`` is for messages."""
+    atoms = torsion_atoms(system.molecule, torsion, path)
     blocks = [index[k : k + 100_000] for k in range(0, len(index), 100_000)]
     return np.concatenate([dihedral(system.frames[block], atoms) for block in blocks])
 

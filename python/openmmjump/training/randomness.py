@@ -22,6 +22,7 @@ class Stream(IntEnum):
     VALIDATION_NOISE = 6
     JUMPS = 7
     WEIGHTS = 8
+    SAMPLES = 9
 
 
 def generator(seed: int, stream: Stream, stage: int = 0, iteration: int = 0) -> np.random.Generator:

@@ -69,11 +69,12 @@ class Report:
 
     def stage(self, number: int, stage: AnyStage, iteration: int, sets: Sequence[PairSet], parameters: int) -> None:
         """A stage begins, or goes on."""
-        pairs = sum(len(s.index) for s in sets)
+        count = sum(len(s.index) for s in sets)
+        what = "pairs" if any(s.lag for s in sets) else "conformations"
         again = f", going on from iteration {iteration}" if iteration else ""
         self.say(
             f"Stage {number + 1} of {len(self.config.stages)}, {stage.kind}: {stage.iterations} iterations, "
-            f"{pairs} pairs of {len(sets)} system{'s' * (len(sets) != 1)}, {parameters} parameters{again}."
+            f"{count} {what} of {len(sets)} system{'s' * (len(sets) != 1)}, {parameters} parameters{again}."
         )
         self.begin = time.perf_counter()
 

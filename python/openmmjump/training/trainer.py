@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from . import randomness
+from .align_objective import AlignObjective
 from .checkpoint import Checkpoints
-from .config import Config, as_dict, from_dict
+from .config import AlignStage, Config, as_dict, from_dict
 from .export import Run, export, load_weights
 from .families import (
     AnyStage,
@@ -26,8 +27,10 @@ from .families import (
     make_objective,
     sampling_network,
     stage_times,
+    usable_sets,
 )
 from .frames import System, prepare_all
+from .on_policy import Policy
 from .optimise import Average, LearningRate, Patience, make_optimizer, step
 from .pairs import PairSet, make_pairs
 from .processes import Processes
@@ -129,7 +132,8 @@ class Trainer:
         for k, (data, name, systems) in enumerate(entries):
             if stage.data is not None and name not in stage.data:
                 continue
-            lag = (data.lag_time_ps or self.config.lag_time_ps) if stage.needs_lag else None
+            paired = stage.needs_lag and data.trajectories
+            lag = (data.lag_time_ps or self.config.lag_time_ps) if paired else None
             settings = self.config.validation, held_out, f"data.{k}", self.config.family == "unisim"
             entry = [make_pairs(s, data, lag, *settings) for s in systems]
             entry = [s for s in entry if len(s.index)]
@@ -178,6 +182,31 @@ class Trainer:
                 raise Interrupted
         self._end_stage(number)
 
+    def _policy(self, number: int, stage: AnyStage) -> Policy | None:
+        """What makes the conformations of an on-policy stage."""
+        if not isinstance(stage, AlignStage) or stage.on_policy is None:
+            return None
+        names = self.config.data_names()
+        which = [k for k, d in enumerate(self.config.data) if names[k] in (stage.data or names) and not d.trajectories]
+        data, systems = self.config.data[which[0]], [system for entry in self.systems for system in entry]
+        return Policy(self.config, number, Path(data.topology), self.systems[which[0]][0], systems)
+
+    def _sample(self, stage: AlignStage) -> None:
+        """Let the averaged weights make a round of conformations, and learn from what the buffer then holds."""
+        with self.average:
+            made = self.policy.make(self.network.state_dict()) if self.processes.first else None
+            self.policy.add(self.processes.share(made))
+            if stage.on_policy.refresh_reference:
+                self._refresh_reference()
+        self.report.say(self.policy.said)
+        self._take_buffer(stage)
+
+    def _take_buffer(self, stage: AlignStage) -> None:
+        """Draw from the replay buffer, and from ordinary pairs."""
+        self.sets = [self.policy.pair_set(), *(s for s in self.sets if s.lag > 0)]
+        dtype = next(self.network.parameters()).dtype
+        self.collator = make_collator(stage, self.sets, self.processes.device, dtype)
+
     def _is_over(self) -> bool:
         """Whether early stopping ends the stage."""
         return self.patience is not None and self.patience.over
@@ -187,8 +216,10 @@ class Trainer:
         p = self.processes
         dtype = next(self.network.parameters()).dtype
         self.sets = self.pair_sets(stage, held_out=False)
+        self.policy = self._policy(number, stage)
         self.collator = make_collator(stage, self.sets, p.device, dtype)
-        self.validator = Validator(self.config, stage, number, self.pair_sets(stage, held_out=True), p.device, dtype)
+        held_out = usable_sets(stage, self.pair_sets(stage, held_out=True))
+        self.validator = Validator(self.config, stage, number, held_out, p.device, dtype)
         self.objective = p.parallel(make_objective(stage, self.network))
         self.parameters = [q for q in self.network.parameters() if q.requires_grad]
         self.optimizer = make_optimizer(self.parameters, stage.learning_rate)
@@ -203,6 +234,8 @@ class Trainer:
         if self.pending is not None:
             self.load(self.pending)
             self.pending = None
+        if self.policy is None and not usable_sets(stage, self.sets):
+            raise ConfigError([f"stages.{number}.data holds too few conformations for such mini-batches."])
         self.report.stage(number, stage, self.iteration, self.sets, sum(q.numel() for q in self.parameters))
 
     def _end_stage(self, number: int) -> None:
@@ -218,6 +251,8 @@ class Trainer:
 
     def _iterate(self, stage: AnyStage) -> dict[str, float]:
         """One optimizer step; returns what is logged."""
+        if self.policy is not None and self.policy.due(self.iteration):
+            self._sample(stage)
         p, seed, at = self.processes, self.config.seed, (self.stage, self.iteration)
         items = draw_items(stage, self.sets, randomness.generator(seed, Stream.PAIRS, *at))
         times = stage_times(stage, len(items.sets), randomness.generator(seed, Stream.TIMES, *at))
@@ -287,7 +322,26 @@ class Trainer:
             "rate": self.rate.state_dict(),
             "patience": self.patience.state_dict() if self.patience else None,
             "bad": self.bad,
+            "alignment": self._alignment_state(),
         }
+
+    def _alignment_state(self) -> dict[str, Any] | None:
+        """The frozen reference and the replay buffer of an alignment."""
+        objective = self._bare_objective()
+        if not isinstance(objective, AlignObjective):
+            return None
+        reference = objective.reference
+        weights = None if reference is None else {k: v.detach() for k, v in reference.state_dict().items()}
+        return {"reference": weights, "policy": self.policy.state_dict() if self.policy else None}
+
+    def _load_alignment(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`_alignment_state` gave."""
+        if state["reference"] is not None:
+            self._bare_objective().reference.load_state_dict(state["reference"])
+        if self.policy is not None:
+            self.policy.load_state_dict(state["policy"])
+            if self.policy.round > 0:
+                self._take_buffer(self.config.stages[self.stage])
 
     def save(self) -> None:
         """Write a checkpoint (the first process only)."""
@@ -300,6 +354,7 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         if state["iteration"] == 0 and state["stage"] > 0:  # the checkpoint ends a stage: this one begins afresh
             self.average = Average(self.network, self.average.decay)
+            self._refresh_reference()
             return
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -307,6 +362,13 @@ class Trainer:
         if self.patience is not None:
             self.patience.load_state_dict(state["patience"])
         self.bad = state["bad"]
+        if state["alignment"] is not None:
+            self._load_alignment(state["alignment"])
+
+    def _refresh_reference(self) -> None:
+        """The frozen reference of an alignment becomes the network as it is."""
+        if getattr(self._bare_objective(), "reference", None) is not None:
+            self._bare_objective().reference.load_state_dict(self.network.state_dict())
 
     def _finish(self) -> Path | None:
         """Write the model file (the first process only)."""
