@@ -146,7 +146,8 @@ def _make_source(file: Path, request: Request) -> Source:
             read = _positions_of_frames(file, topology)
             frames = sum(1 for _ in read())
     except Exception as error:  # parsers raise all kinds of errors
-        return Source(**names, sha256=digest, error=f"it could not be read: {one_sentence(error)}")
+        why = "it holds no atoms" if isinstance(error, IndexError) else one_sentence(error)
+        return Source(**names, sha256=digest, error=f"it could not be read: {why}")
     if frames == 0:
         return Source(**names, sha256=digest, error="it has no frames")
     return Source(**names, sha256=digest, polymer=polymer, frames=frames, read=read)
