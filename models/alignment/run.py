@@ -125,7 +125,7 @@ def figure(out, file):
         (expected["samples times weights"], ":", "biased model × Boltzmann weights"),
     ):
         axes.axhline(value, color="0.3", linestyle=style, linewidth=1, label=label)
-    axes.set_xticks(range(len(rows)), [name.replace(", on", ",\non") for name, *_ in rows])
+    axes.set_xticks(range(len(rows)), [name.replace(", ", ",\n") for name, *_ in rows])
     axes.set_ylabel("F(α-R) − F(β/PPII), kT")
     axes.legend(fontsize=8, frameon=False)
     pyplot.savefig(file, dpi=120)
