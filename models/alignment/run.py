@@ -23,12 +23,21 @@ from openmmjump.training.trainer import Trainer
 
 HERE = Path(__file__).resolve().parent
 TEMPERATURE = 300.0  # K
-ON_POLICY = "{rounds: 4, samples: 200, buffer: 400, discard: 5, force_field: [amber14-all.xml, implicit/gbn2.xml]}"
+
+
+def on_policy(rounds):
+    """Overrides for so many rounds of 40 iterations, each with 200 new conformations."""
+    sampling = "samples: 200, buffer: 400, discard: 5, force_field: [amber14-all.xml, implicit/gbn2.xml]"
+    policy = f"{{rounds: {rounds}, {sampling}}}"
+    return ["data.0.labels=null", f"stages.0.iterations={40 * rounds}", f"stages.0.on_policy={policy}"]
+
+
 VARIANTS = {
     "DPO": ["stages.0.kind=dpo", "stages.0.conformations=2", "stages.0.mini_batches=8", "stages.0.states=null"],
     "EBA": ["stages.0.states=null"],
     "EBA, states": [],
-    "EBA, states, on-policy": ["data.0.labels=null", f"stages.0.on_policy={ON_POLICY}"],
+    "EBA, states, on-policy": on_policy(4),
+    "EBA, states, on-policy, 8 rounds": on_policy(8),
 }
 
 
@@ -36,7 +45,7 @@ def train(out, name, seed):
     """The model file of one variant and seed."""
     folder = out / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
     overrides = [*VARIANTS[name], f"seed={seed}", f"output={folder}", f"start_from={out}/biased/biased.safetensors"]
-    if name != "EBA, states, on-policy":
+    if "on-policy" not in name:
         overrides.append(f"data.0.labels={out}/off-policy/labels.parquet")
     return Trainer(load(HERE / "align.yaml", overrides)).run()
 
@@ -116,7 +125,7 @@ def figure(out, file):
         (expected["samples times weights"], ":", "biased model × Boltzmann weights"),
     ):
         axes.axhline(value, color="0.3", linestyle=style, linewidth=1, label=label)
-    axes.set_xticks(range(len(rows)), [name.replace(", on", ",\non") for name, *_ in rows])
+    axes.set_xticks(range(len(rows)), [name.replace(", ", ",\n") for name, *_ in rows])
     axes.set_ylabel("F(α-R) − F(β/PPII), kT")
     axes.legend(fontsize=8, frameon=False)
     pyplot.savefig(file, dpi=120)

@@ -311,6 +311,13 @@ def test_what_is_no_table(tmp_path):
         ({"states": {"torsion": "psi", "borders_deg": [60, -60]}}, "at least two rising angles"),
         ({"on_policy": {"rounds": 4, "samples": 9, "force_field": ["x"]}}, "is 4, but must divide iterations"),
         ({"on_policy": {"rounds": 2, "samples": 9}}, "system or force_field must be given"),
+        (
+            {
+                "on_policy": {"rounds": 2, "samples": 9, "force_field": ["x"], "refresh_reference": False},
+                "states": {"torsion": "psi", "borders_deg": [-60, 60]},
+            },
+            "states need on_policy.refresh_reference",
+        ),
         ({"on_policy": {"rounds": 2, "samples": 9, "force_field": ["x"]}}, "on-policy, the model makes its own"),
     ],
 )

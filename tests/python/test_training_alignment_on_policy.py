@@ -10,7 +10,7 @@ from openmmjump.training.config import load
 from openmmjump.training.schema import ConfigError
 from openmmjump.training.trainer import Trainer
 from test_training_run import assert_same_state, last, run
-from training_cases import write_config
+from training_cases import DATA, write_config
 
 
 def shipped(raw):
@@ -47,8 +47,10 @@ def test_two_rounds(tmp_path, capsys):
 
 @pytest.mark.parametrize(("refresh", "same"), [(True, False), (False, True)])
 def test_the_reference_is_refreshed(tmp_path, refresh, same):
+    """With the System of a file, too, instead of a force field."""
     raw = shipped(on_policy())
-    raw["stages"][0]["on_policy"]["refresh_reference"] = refresh
+    system = {"force_field": [], "system": str(DATA / "alanine-dipeptide.system.xml")}
+    raw["stages"][0]["on_policy"] |= {"refresh_reference": refresh} | system
     run(tmp_path / "a", raw)
     reference = last(tmp_path / "a")["alignment"]["reference"]
     began = ModelFile.load(models.resolve("alanine-dipeptide")).tensors
@@ -60,6 +62,10 @@ def test_the_reference_is_refreshed(tmp_path, refresh, same):
     [
         ({"force_field": ["none.xml"]}, "no System for alanine-dipeptide.pdb: .*none.xml"),
         ({"force_field": [], "system": "none.xml"}, "no System for alanine-dipeptide.pdb"),
+        (
+            {"force_field": [], "system": str(DATA / "chignolin.system.xml")},
+            r"system has \d+ particles, but .* 22 atoms",
+        ),
     ],
 )
 def test_bad_systems(tmp_path, changes, sentence):

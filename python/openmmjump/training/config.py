@@ -487,6 +487,8 @@ class AlignStage:
             yield "on_policy.rounds", f"is {self.on_policy.rounds}, but must divide iterations ({self.iterations})."
         if self.on_policy and self.on_policy.samples <= self.size:
             yield "on_policy.samples", f"is {self.on_policy.samples}, too few for mini-batches of {self.size} and x_t."
+        if self.on_policy and self.states and not self.on_policy.refresh_reference:
+            yield "states", "need on_policy.refresh_reference: they are counted in samples of the reference."
         if self.on_policy and self.early_stopping:
             yield "early_stopping", "can't be used on-policy, where nothing is held out."
 
