@@ -362,7 +362,7 @@ class Trainer:
         if self.patience is not None:
             self.patience.load_state_dict(state["patience"])
         self.bad = state["bad"]
-        if state["alignment"] is not None:
+        if state.get("alignment") is not None:  # checkpoints of earlier versions have none
             self._load_alignment(state["alignment"])
 
     def _refresh_reference(self) -> None:
