@@ -127,7 +127,7 @@ def _checkNumber(value, unit, name):
 %enddef
 WITHOUT_GIL(*::step)
 WITHOUT_GIL(JumpPlugin::EnergyAnnotator::annotate)
-WITHOUT_GIL(JumpPlugin::EnergyAnnotator::EnergyAnnotator)
+/* Not the constructor: it copies the System with XmlSerializer, which is not safe for threads. */
 
 /* A model file is bytes, not text. */
 %typemap(out) const std::string& JumpPlugin::JumpModel::getBytes {
