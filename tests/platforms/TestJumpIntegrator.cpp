@@ -416,18 +416,22 @@ TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesBeforeARepair) {
 
 TEST_F(JumpIntegratorTest, AnnotationChangesNoTrajectory) {
     Chain chain;
-    const JumpModel model = makeModel(makeRoughWalk());
+    auto integrator = makeRelaxing(chain, makeModel(makeRoughWalk()), 7);
+    integrator->setMaxAttempts(2);
+    Context context(chain.system, *integrator, getPlatform());
+    context.setPositions(chain.positions);
+    context.setVelocitiesToTemperature(300.0, 1);
+    stringstream start;
+    context.createCheckpoint(start);
     for (auto policy : {JumpIntegrator::Never, JumpIntegrator::WhenNeeded, JumpIntegrator::Always}) {
+        integrator->setRepairPolicy(policy);
         vector<Vec3> positions[2], velocities[2];
         JumpStatistics statistics[2];
         for (bool annotate : {false, true}) {
-            auto integrator = makeRelaxing(chain, model, 7);
-            integrator->setMaxAttempts(2);
-            integrator->setRepairPolicy(policy);
+            start.seekg(0);
+            context.loadCheckpoint(start);
+            integrator->resetStatistics();
             integrator->setAnnotation(annotate);
-            Context context(chain.system, *integrator, getPlatform());
-            context.setPositions(chain.positions);
-            context.setVelocitiesToTemperature(300.0, 1);
             integrator->step(20);
             positions[annotate] = getPositions(context);
             velocities[annotate] = getVelocities(context);
