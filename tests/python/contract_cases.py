@@ -58,9 +58,9 @@ def _vacuum() -> Molecule:
 
 
 def vacuum() -> Molecule:
-    """Alanine dipeptide in vacuum at room temperature; the System is a copy that may be changed."""
+    """Alanine dipeptide in vacuum at room temperature; Topology and System are copies that may be changed."""
     made = _vacuum()
-    return Molecule(made.topology, copy.deepcopy(made.system), made.positions)
+    return Molecule(copy.deepcopy(made.topology), copy.deepcopy(made.system), made.positions)
 
 
 def make(
