@@ -638,6 +638,9 @@ CHECKED_NUMBER(JumpPlugin::EnergyAnnotator::setTolerance, tolerance,
     if isinstance(seconds, _unit.Quantity):
         seconds = seconds.value_in_unit(_unit.seconds)  # OpenMM's own conversion is to ps
 %}
+%pythonprepend JumpPlugin::EnergyAnnotator::computeBoltzmannWeights %{
+    _checkNumber(temperature, _unit.kelvin, "temperature")
+%}
 %apply const std::vector<Vec3>& { const std::vector<OpenMM::Vec3>& positions };
 %include "EnergyAnnotator.h"
 %pythoncode %{

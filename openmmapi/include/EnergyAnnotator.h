@@ -76,7 +76,7 @@ public:
     void setMaxIterations(int iterations);
     /** Largest wall time of a minimisation in s (default: 0, no limit). */
     double getMaxSeconds() const;
-    /** Set the largest wall time of a minimisation in s; 0 means no limit. It is looked at after each evaluation. */
+    /** Set the largest wall time of a minimisation in s; 0 means no limit. It is looked at after each iteration. */
     void setMaxSeconds(double seconds);
     /** Name of the platform that computes. */
     std::string getPlatformName() const;
@@ -92,6 +92,19 @@ public:
      *         as new afterwards.
      */
     EnergyLabel annotate(const std::vector<OpenMM::Vec3>& positions);
+    /**
+     * Weights of conformations of one molecule, softmax(-E / (kT sqrt(L))): the weights of energy-based alignment. The
+     * square root tames the spread of energies, which grows with the size of a molecule; with L = 1 the weights are
+     * Boltzmann's.
+     *
+     * @param energies     of the conformations, in kJ/mol; NaN where there is none
+     * @param temperature  in K, above 0
+     * @param residues     L, above 0
+     * @return a weight for each conformation; their sum is 1. 0 where there is no energy, and everywhere if there is
+     *         none at all.
+     */
+    static std::vector<double> computeBoltzmannWeights(const std::vector<double>& energies, double temperature,
+                                                       int residues = 1);
 
 private:
     class Impl;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -292,6 +293,24 @@ string EnergyAnnotator::getPrecision() const {
 
 EnergyLabel EnergyAnnotator::annotate(const vector<Vec3>& positions) {
     return impl->annotate(positions);
+}
+
+vector<double> EnergyAnnotator::computeBoltzmannWeights(const vector<double>& energies, double temperature,
+                                                        int residues) {
+    require(isfinite(temperature) && temperature > 0 && residues > 0,
+            "temperature and residues must be above 0, not " + to_string(temperature) + " and " + to_string(residues));
+    double lowest = numeric_limits<double>::infinity(), sum = 0;
+    for (double energy : energies)
+        if (isfinite(energy))
+            lowest = min(lowest, energy);
+    vector<double> weights(energies.size(), 0.0);
+    for (size_t i = 0; i < energies.size(); i++)
+        if (isfinite(energies[i]))
+            sum += weights[i] = exp((lowest - energies[i]) / (BOLTZ * temperature * sqrt(residues)));
+    for (double& weight : weights)
+        if (sum > 0)
+            weight /= sum;
+    return weights;
 }
 
 } // namespace JumpPlugin

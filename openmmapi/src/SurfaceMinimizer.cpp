@@ -65,28 +65,28 @@ SurfaceMinimizer::Result SurfaceMinimizer::minimize(const Settings& settings) {
     requireFinite(point.energy, point.gradient);
     setPoint(point);
     Result result;
-    double lowest = point.energy;
-    for (int idle = 0;; result.iterations++) {
-        result.rmsForce = getRms(point.gradient);
-        if (result.rmsForce <= settings.tolerance)
-            result.outcome = LabelOutcome::Converged;
-        else if (settings.maxIterations > 0 && result.iterations >= settings.maxIterations)
-            result.outcome = LabelOutcome::IterationLimit;
-        else if (isOutOfTime(settings))
-            result.outcome = LabelOutcome::TimeLimit;
-        else if (idle >= MaxIdleIterations || !step(point))
-            result.outcome = LabelOutcome::Stalled;
-        else {
-            idle = point.energy < lowest - EnergyNoise * fabs(lowest) ? 0 : idle + 1;
-            lowest = min(lowest, point.energy);
-            continue;
-        }
-        break;
-    }
+    result.outcome = descend(point, settings, result.iterations);
     context.setPositions(toVectors(point.positions));
     result.energy = point.energy;
+    result.rmsForce = getRms(point.gradient);
     result.evaluations = evaluations;
     return result;
+}
+
+LabelOutcome SurfaceMinimizer::descend(Point& point, const Settings& settings, int& iterations) {
+    double lowest = point.energy;
+    int idle = 0;
+    for (iterations = 0; getRms(point.gradient) > settings.tolerance; iterations++) {
+        if (settings.maxIterations > 0 && iterations >= settings.maxIterations)
+            return LabelOutcome::IterationLimit;
+        if (isOutOfTime(settings))
+            return LabelOutcome::TimeLimit;
+        if (idle >= MaxIdleIterations || !step(point))
+            return LabelOutcome::Stalled;
+        idle = point.energy < lowest - EnergyNoise * fabs(lowest) ? 0 : idle + 1;
+        lowest = min(lowest, point.energy);
+    }
+    return LabelOutcome::Converged;
 }
 
 double SurfaceMinimizer::computeRmsForce() {
@@ -169,7 +169,8 @@ void SurfaceMinimizer::setPoint(const Point& point) {
     surface.setPoint(point.positions);
     stiffness.setPoint(point.positions);
     stiffnessPoint = point.positions;
-    scale = pairs.empty() ? 1 : scale;
+    if (pairs.empty())
+        scale = 1;
 }
 
 SurfaceMinimizer::Point SurfaceMinimizer::evaluate() {

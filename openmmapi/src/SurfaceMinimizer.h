@@ -18,7 +18,8 @@ namespace JumpPlugin {
  *
  * L-BFGS (Liu and Nocedal, Math. Program. 45, 503, 1989) whose first guess of the inverse second derivatives is
  * s.y / (y.P^-1 y) P^-1, with P of a StiffnessModel. A step goes along the surface's tangent and is brought back to the
- * surface by the Context; it is shortened until the energy falls enough (Armijo), so the energy never rises.
+ * surface by the Context; it is shortened until the energy falls enough (Armijo), so the energy never rises
+ * by more than its rounding.
  *
  * OpenMM's own minimiser works on a System of springs in place of constraints, and starts again with stiffer ones when
  * they yielded too much.
@@ -64,6 +65,7 @@ private:
     };
     Point evaluate();
     Point move(const Coordinates& positions);
+    LabelOutcome descend(Point& point, const Settings& settings, int& iterations);
     bool step(Point& point);
     bool search(Point& point);
     Coordinates findDirection(const Coordinates& gradient) const;

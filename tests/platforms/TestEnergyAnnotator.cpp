@@ -277,6 +277,18 @@ TEST_F(EnergyAnnotatorTest, aFailedConformationDoesNoHarm) {
     EXPECT_NEAR(annotator->annotate({Vec3(), Vec3(0.4, 0, 0)}).finalEnergy, -1, 1e-3); // the well of Lennard-Jones
 }
 
+TEST_F(EnergyAnnotatorTest, weighsConformations) {
+    const double kt = BOLTZ * 300, none = numeric_limits<double>::quiet_NaN();
+    const auto weigh = EnergyAnnotator::computeBoltzmannWeights;
+    const vector<double> weights = weigh({1e6, 1e6 + 2 * kt * log(3), none}, 300, 4);
+    EXPECT_NEAR(weights[0], 0.75, 1e-9);
+    EXPECT_NEAR(weights[1], 0.25, 1e-9);
+    EXPECT_EQ(weights[2], 0);
+    EXPECT_EQ(weigh({none}, 300, 1), vector<double>{0});
+    expectError([&] { weigh({1}, 0, 1); }, "above 0");
+    expectError([&] { weigh({1}, 300, 0); }, "above 0");
+}
+
 TEST_F(EnergyAnnotatorTest, tellsItsPlatformAndPrecision) {
     auto annotator = makeAnnotator(Pendulum().system);
     EXPECT_EQ(annotator->getPlatformName(), getName());
