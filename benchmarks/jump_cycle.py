@@ -37,8 +37,7 @@ def make_integrator(topology: Any, graphs: bool = False) -> Any:
     graph = openmmjump.MolecularGraph.fromTopology(topology, model)
     integrator = openmmjump.JumpIntegrator(model, graph, 300 * unit.kelvin, 1 / unit.picosecond, 4 * unit.femtoseconds)
     integrator.setRandomNumberSeed(1)
-    if hasattr(integrator, "setUseCudaGraphs"):
-        integrator.setUseCudaGraphs(graphs)
+    integrator.setSamplerSettings(openmmjump.SamplerSettings(useCudaGraphs=graphs))
     return integrator
 
 
@@ -58,7 +57,7 @@ def measure(platform: str, seconds: float, rounds: int) -> Speeds:
     molecule = equilibrate(build_molecule(), seed=1)
     choices = {"Reference": PlatformChoice("Reference"), **CPUS, platform: PlatformChoice(platform)}
     works = {name: jumps_of(choice, molecule) for name, choice in choices.items()}
-    if platform == "CUDA" and hasattr(openmmjump.JumpIntegrator, "setUseCudaGraphs"):
+    if platform == "CUDA":
         works[f"{platform} {GRAPHS}"] = jumps_of(choices[platform], molecule, graphs=True)
     return take_turns(works, seconds, rounds)
 

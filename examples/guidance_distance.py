@@ -57,9 +57,8 @@ def make_context(topology: app.Topology, platform: str) -> openmm.Context:
     model = oj.JumpModel.load("chignolin")
     integrator = oj.JumpIntegrator(model, oj.MolecularGraph.fromTopology(topology, model), 300, 1, 0.004)
     integrator.setRandomNumberSeed(1)
-    integrator.setRepairPolicy(integrator.Always)  # hardly any raw jump of so many atoms is without a clash
-    integrator.setGuidanceForceGroups({GROUP})
-    integrator.setGuidanceSchedule(integrator.Constant)
+    # Hardly any raw jump of so many atoms is without a clash.
+    integrator.setRepairSettings(oj.RepairSettings(policy=oj.RepairSettings.Always))
     return openmm.Context(system, integrator, openmm.Platform.getPlatform(platform))
 
 
@@ -73,12 +72,12 @@ def read(context: openmm.Context, topology: app.Topology) -> tuple[float, float,
     return float(np.linalg.norm(x[first] - x[second])), float(size), state.getPotentialEnergy()._value
 
 
-def kinds_of(integrator: oj.JumpIntegrator) -> list[tuple[str, float, int]]:
+def kinds_of() -> list[tuple[str, float, int]]:
     """How jumps are guided: name, strength, and where the force is computed."""
     return [
-        ("unguided", 0.0, integrator.OnPath),
-        ("guided on the path", 1.0, integrator.OnPath),
-        ("guided at the end point", 1.0, integrator.EndPoint),
+        ("unguided", 0.0, oj.GuidanceSettings.OnPath),
+        ("guided on the path", 1.0, oj.GuidanceSettings.OnPath),
+        ("guided at the end point", 1.0, oj.GuidanceSettings.EndPoint),
     ]
 
 
@@ -104,9 +103,11 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     pdb = app.PDBFile(data.path("chignolin.pdb"))
     context = make_context(pdb.topology, arguments.platform)
     integrator, rows = context.getIntegrator(), []
-    for name, strength, point in kinds_of(integrator):
-        integrator.setGuidanceStrength(strength)
-        integrator.setGuidancePoint(point)
+    for name, strength, point in kinds_of():
+        constant = oj.GuidanceSettings.Constant
+        integrator.setGuidanceSettings(
+            oj.GuidanceSettings(forceGroups={GROUP}, strength=strength, schedule=constant, point=point)
+        )
         integrator.resetStatistics()
         begin = time.perf_counter()
         starts = [pdb.getPositions(frame=k % pdb.getNumFrames()) for k in range(arguments.runs)]

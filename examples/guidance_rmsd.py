@@ -92,13 +92,14 @@ def measure(strengths: list[float], trials: int, limit: int, platform: str) -> l
     integrator = oj.JumpIntegrator(model, graph, 300, 1, 0.004)
     integrator.setRandomNumberSeed(1)
     integrator.setIntegrationForceGroups({0})
-    integrator.setGuidanceForceGroups({GROUP})
-    integrator.setGuidanceSchedule(integrator.Constant)  # the first steps decide where a jump goes
+    guidance = oj.GuidanceSettings(forceGroups={GROUP})
+    guidance.schedule = guidance.Constant  # the first steps decide where a jump goes
     context = openmm.Context(system, integrator, openmm.Platform.getPlatform(platform))
     rows = []
     for k in strengths:
         context.setParameter("k", k)
-        integrator.setGuidanceStrength(1.0 if k > 0 else 0.0)
+        guidance.strength = 1.0 if k > 0 else 0.0
+        integrator.setGuidanceSettings(guidance)
         integrator.resetStatistics()
         jumps = [first_visit(context, pdb.topology, start, limit) for _ in range(trials)]
         statistics = integrator.getStatistics()

@@ -111,8 +111,6 @@ def make_context(topology: app.Topology, permittivity: float, platform: str) -> 
     integrator.setRandomNumberSeed(1)
     integrator.setMaxAttempts(1)  # Metropolis' rule: what is refused is not drawn again
     integrator.setIntegrationForceGroups({0, NEW})
-    integrator.setGuidanceForceGroups({NEW, OLD})
-    integrator.setGuidanceSchedule(integrator.Constant)
     return openmm.Context(move(topology, permittivity), integrator, openmm.Platform.getPlatform(platform))
 
 
@@ -123,12 +121,14 @@ def measure(
     pdb = app.PDBFile(data.path("alanine-dipeptide.pdb"))
     context = make_context(pdb.topology, permittivity, arguments.platform)
     integrator, metropolis, rows = context.getIntegrator(), MetropolisFilter(), []
-    kinds = [("unguided", 0.0, integrator.OnPath)]
-    kinds += [(f"on path, α = {strength:g}", strength, integrator.OnPath) for strength in arguments.path]
-    kinds += [(f"end point, α = {strength:g}", strength, integrator.EndPoint) for strength in arguments.end]
-    for name, strength, point in [*kinds, ("filter", 0.0, integrator.OnPath)]:
-        integrator.setGuidanceStrength(strength)
-        integrator.setGuidancePoint(point)
+    kinds = [("unguided", 0.0, oj.GuidanceSettings.OnPath)]
+    kinds += [(f"on path, α = {strength:g}", strength, oj.GuidanceSettings.OnPath) for strength in arguments.path]
+    kinds += [(f"end point, α = {strength:g}", strength, oj.GuidanceSettings.EndPoint) for strength in arguments.end]
+    for name, strength, point in [*kinds, ("filter", 0.0, oj.GuidanceSettings.OnPath)]:
+        constant = oj.GuidanceSettings.Constant
+        integrator.setGuidanceSettings(
+            oj.GuidanceSettings(forceGroups={NEW, OLD}, strength=strength, schedule=constant, point=point)
+        )
         integrator.setProposalFilter(metropolis if name == "filter" else None)
         context.setPositions(pdb.positions)
         context.setVelocitiesToTemperature(300, 1)

@@ -3,10 +3,11 @@
 #include <memory>
 #include <sstream>
 
-#include "Base64.h"
+#include "ChangeSettings.h"
 #include "JumpIntegrator.h"
 #include "OpenMM.h"
 #include "WalkModel.h"
+#include "internal/Base64.h"
 #include "openmm/serialization/XmlSerializer.h"
 
 using namespace JumpPlugin;
@@ -80,27 +81,20 @@ string cut(string xml, const string& from, const string& to) {
     return xml.erase(first, last - first);
 }
 
-TEST(JumpSerialization, OlderFilesHaveNoStereoBondsAndFewerSettings) {
-    JumpIntegrator integrator(JumpModel::fromBytes(WalkModel().getBytes()), makeGraph(), 300.0, 1.0, 0.002);
-    GateSettings gate;
-    gate.checkStereoBonds = gate.checkConstraints = gate.checkBonds = false;
-    gate.maxConstraintError = 0.5;
-    integrator.setGateSettings(gate);
-    integrator.setAnnotation(true);
-    string xml = cut(toXml<Integrator>(integrator), "<StereoBonds>", "<RidingAtoms>");
-    for (const string name : {"checkStereoBonds", "checkConstraints", "maxConstraintError", "annotation"}) {
-        const size_t end = xml.find('"', xml.find(name + "=\"") + name.size() + 2);
-        xml = cut(xml, name + "=\"", xml.substr(end + 1, 20));
-    }
-    const unique_ptr<Integrator> read = fromXml<Integrator>(xml);
-    const auto& copy = dynamic_cast<const JumpIntegrator&>(*read);
-    EXPECT_EQ(copy.getMolecularGraph().getNumStereoBonds(), 0);
-    EXPECT_EQ(copy.getMolecularGraph().getNumStereocenters(), 1);
-    EXPECT_TRUE(copy.getGateSettings().checkStereoBonds);
-    EXPECT_TRUE(copy.getGateSettings().checkConstraints);
-    EXPECT_FALSE(copy.getGateSettings().checkBonds);
-    EXPECT_EQ(copy.getGateSettings().maxConstraintError, 1e-3);
-    EXPECT_FALSE(copy.getAnnotation());
+TEST(JumpSerialization, OtherVersionsAreRefused) {
+    const JumpIntegrator integrator(JumpModel::fromBytes(WalkModel().getBytes()), makeGraph(), 300.0, 1.0, 0.002);
+    string xml = toXml<Integrator>(integrator);
+    const size_t place = xml.find("version=\"2\"");
+    ASSERT_NE(place, string::npos);
+    xml[place + 9] = '1';
+    EXPECT_THROW(fromXml<Integrator>(xml), OpenMMException);
+}
+
+TEST(JumpSerialization, OlderGraphsHaveNoStereoBonds) {
+    const MolecularGraph graph = makeGraph();
+    const auto copy = fromXml<MolecularGraph>(cut(toXml<MolecularGraph>(graph), "<StereoBonds>", "<RidingAtoms>"));
+    EXPECT_EQ(copy->getNumStereoBonds(), 0);
+    EXPECT_EQ(copy->getNumStereocenters(), 1);
 }
 
 TEST(JumpSerialization, IntegratorWithAllSettings) {
@@ -111,15 +105,15 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     integrator.setRelaxationSteps(11);
     integrator.setRelaxationFriction(7.5);
     integrator.setMaxAttempts(4);
-    integrator.setRepairPolicy(JumpIntegrator::Always);
-    integrator.setRepairIterations(17);
-    integrator.setRepairTolerance(3.5);
-    integrator.setTetherStrength(450);
-    integrator.setUseDoublePrecision(true);
-    integrator.setUseCudaGraphs(true);
-    integrator.setNetworkThreads(2);
+    change(integrator, &RepairSettings::policy, RepairSettings::Always);
+    change(integrator, &RepairSettings::iterations, 17);
+    change(integrator, &RepairSettings::tolerance, 3.5);
+    change(integrator, &RepairSettings::tetherStrength, 450);
+    change(integrator, &SamplerSettings::useDoublePrecision, true);
+    change(integrator, &SamplerSettings::useCudaGraphs, true);
+    change(integrator, &SamplerSettings::threads, 2);
     integrator.setAnnotation(true);
-    integrator.setTimeGrid({0, 0.3, 1});
+    change(integrator, &SamplerSettings::timeGrid, {0, 0.3, 1});
     integrator.setConstraintTolerance(1e-7);
     integrator.setIntegrationForceGroups(5);
     GateSettings gate;
@@ -141,13 +135,13 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     EXPECT_EQ(copy.getRelaxationSteps(), 11);
     EXPECT_EQ(copy.getRelaxationFriction(), 7.5);
     EXPECT_EQ(copy.getMaxAttempts(), 4);
-    EXPECT_EQ(copy.getRepairPolicy(), JumpIntegrator::Always);
-    EXPECT_EQ(copy.getRepairIterations(), 17);
-    EXPECT_EQ(copy.getRepairTolerance(), 3.5);
-    EXPECT_EQ(copy.getTetherStrength(), 450);
-    EXPECT_TRUE(copy.getUseDoublePrecision());
-    EXPECT_TRUE(copy.getUseCudaGraphs());
-    EXPECT_EQ(copy.getNetworkThreads(), 2);
+    EXPECT_EQ(copy.getRepairSettings().policy, RepairSettings::Always);
+    EXPECT_EQ(copy.getRepairSettings().iterations, 17);
+    EXPECT_EQ(copy.getRepairSettings().tolerance, 3.5);
+    EXPECT_EQ(copy.getRepairSettings().tetherStrength, 450);
+    EXPECT_TRUE(copy.getSamplerSettings().useDoublePrecision);
+    EXPECT_TRUE(copy.getSamplerSettings().useCudaGraphs);
+    EXPECT_EQ(copy.getSamplerSettings().threads, 2);
     EXPECT_TRUE(copy.getAnnotation());
     EXPECT_EQ(copy.getTimeGrid(), (vector<double>{0, 0.3, 1}));
     EXPECT_EQ(copy.getConstraintTolerance(), 1e-7);

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <vector>
 
-#include "JumpIntegrator.h"
 #include "Molecules.h"
 #include "openmm/OpenMMException.h"
 #include "openmmjump/network/BridgeSampler.h"
@@ -25,14 +24,14 @@ struct Case {
     std::unique_ptr<OpenMM::System> system = JumpTests::loadSystem("alanine-dipeptide");
     MolecularGraph graph = JumpTests::makeGraph(*system);
     JumpModel model = JumpModel(JUMP_MODEL_DIR "/alanine-dipeptide.safetensors");
-    JumpIntegrator integrator = JumpIntegrator(model, graph, 300, 1, 0.004);
+    ProposerSettings settings = {model, graph, {}};
     std::vector<Vec3> positions = JumpTests::loadPositions(JUMP_TEST_DATA_DIR "/alanine-dipeptide-heavy.pdb");
 
-    explicit Case(bool doublePrecision) { integrator.setUseDoublePrecision(doublePrecision); }
+    explicit Case(bool doublePrecision) { settings.sampler.useDoublePrecision = doublePrecision; }
 
-    std::vector<Vec3> propose(std::vector<Vec3> from, uint64_t seed = 1, uint64_t jump = 2, int attempt = 3) const {
+    std::vector<Vec3> propose(std::vector<Vec3> from, const NoiseStream& noise = {1, 2, 3}) const {
         std::vector<Vec3> result(from.size());
-        Proposer(integrator).propose({from.data(), true, 3}, {result.data(), true, 3}, seed, jump, attempt);
+        Proposer(settings).propose({from.data(), true, 3}, {result.data(), true, 3}, noise);
         return result;
     }
 
@@ -45,7 +44,7 @@ struct Case {
             for (int k = 0; k < 3; k++)
                 from[stride * atom + k] = static_cast<T>(positions[atom][k]);
         const bool isDouble = sizeof(T) == sizeof(double);
-        Proposer(integrator).propose({from.data(), isDouble, stride}, {to.data(), isDouble, stride}, 1, 2, 3);
+        Proposer(settings).propose({from.data(), isDouble, stride}, {to.data(), isDouble, stride}, {1, 2, 3});
         std::vector<Vec3> result;
         for (size_t atom = 0; atom < positions.size(); atom++) {
             const T* x = to.data() + stride * atom;
@@ -88,7 +87,7 @@ TEST(Proposer, AgreesWithTheSampler) {
             for (int k = 0; k < 3; k++)
                 x[i][k] = test.positions[i][k];
         const Tensor center = x.mean(0);
-        const BridgeSampler sampler(network, test.integrator.getTimeGrid());
+        const BridgeSampler sampler(network, test.model.getTimeGrid());
         const Tensor y = sampler.sample(makeBatch(test.graph), 10 * (x - center), CounterNoise(1, 2, 3)) / 10 + center;
         const std::vector<Vec3> proposed = test.propose(test.positions);
         for (int64_t i = 0; i < n; i++)
@@ -108,11 +107,11 @@ TEST(Proposer, TakesArraysOfAnyLayout) {
 
 TEST(Proposer, CountersMakeTheNoise) {
     const Case test(false);
-    const std::vector<Vec3> first = test.propose(test.positions, 1, 2, 3);
-    EXPECT_EQ(JumpTests::largestDistance(test.propose(test.positions, 1, 2, 3), first), 0);
-    EXPECT_GT(JumpTests::largestDistance(test.propose(test.positions, 2, 2, 3), first), 1e-4);
-    EXPECT_GT(JumpTests::largestDistance(test.propose(test.positions, 1, 3, 3), first), 1e-4);
-    EXPECT_GT(JumpTests::largestDistance(test.propose(test.positions, 1, 2, 4), first), 1e-4);
+    const std::vector<Vec3> first = test.propose(test.positions, {1, 2, 3});
+    EXPECT_EQ(JumpTests::largestDistance(test.propose(test.positions, {1, 2, 3}), first), 0);
+    EXPECT_GT(JumpTests::largestDistance(test.propose(test.positions, {2, 2, 3}), first), 1e-4);
+    EXPECT_GT(JumpTests::largestDistance(test.propose(test.positions, {1, 3, 3}), first), 1e-4);
+    EXPECT_GT(JumpTests::largestDistance(test.propose(test.positions, {1, 2, 4}), first), 1e-4);
 }
 
 // Where the molecule is does not matter, also in single precision: the network sees centred positions.
@@ -129,7 +128,7 @@ TEST(Proposer, GoesWithTheMolecule) {
 TEST(Proposer, SaysThatADeviceIsMissing) {
     const Case test(false);
     try {
-        Proposer(test.integrator, 100, nullptr);
+        Proposer(test.settings, 100, nullptr);
         FAIL() << "There is no such device.";
     } catch (const OpenMM::OpenMMException& error) {
         EXPECT_EQ(std::string(error.what()).find("The network failed: "), 0u) << error.what();

@@ -74,7 +74,7 @@ def main():
     model = oj.JumpModel.load(args.model)
     integrator = oj.JumpIntegrator(model, oj.MolecularGraph.fromTopology(pdb.topology, model), 300, 1, 0.004)
     integrator.setRandomNumberSeed(1)
-    integrator.setRepairPolicy(integrator.Always)
+    integrator.setRepairSettings(oj.RepairSettings(policy=oj.RepairSettings.Always))
     integrator.setRelaxationSteps(args.relaxation)
     context = make_context(pdb.topology, integrator, args.platform)
     start = time.perf_counter()

@@ -11,12 +11,12 @@ namespace JumpPlugin {
  * such a proposal would be lost.
  */
 struct OPENMM_EXPORT_JUMP GateSettings {
-    bool checkBonds = true;         ///< refuse broken bonds
-    bool checkClashes = true;       ///< refuse clashes between model atoms
-    bool checkStereocenters = true; ///< refuse inverted stereocentres
-    bool checkStereoBonds = true;   ///< refuse bonds that do not rotate going from cis to trans or back
-    bool checkConstraints = true;   ///< refuse constraints that are not satisfied
-    bool checkEnergy = true;        ///< refuse a large rise of the potential energy
+    bool checkBonds = true;         ///< reject broken bonds
+    bool checkClashes = true;       ///< reject clashes between model atoms
+    bool checkStereocenters = true; ///< reject inverted stereocentres
+    bool checkStereoBonds = true;   ///< reject bonds that do not rotate going from cis to trans or back
+    bool checkConstraints = true;   ///< reject constraints that are not satisfied
+    bool checkEnergy = true;        ///< reject a large rise of the potential energy
     double minBondRatio = 0.75;     ///< shortest bond accepted, relative to the sum of the covalent radii
     double maxBondRatio = 1.35;     ///< longest bond accepted, relative to the sum of the covalent radii
     double clashRatio = 0.6;        ///< closest approach accepted, relative to the sum of the van der Waals radii
@@ -31,6 +31,9 @@ struct OPENMM_EXPORT_JUMP GateSettings {
      * solvent that is not moved does not make a clash with it more likely.
      */
     double maxEnergyIncrease = 0;
+
+    /** @throws OpenMM::OpenMMException naming the first threshold that is out of its range */
+    void validate() const;
 };
 
 } // namespace JumpPlugin

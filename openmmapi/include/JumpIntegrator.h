@@ -1,34 +1,35 @@
 #ifndef OPENMMJUMP_JUMPINTEGRATOR_H_
 #define OPENMMJUMP_JUMPINTEGRATOR_H_
 
-#include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "GateSettings.h"
+#include "GuidanceSettings.h"
 #include "JumpModel.h"
 #include "JumpStatistics.h"
 #include "MolecularGraph.h"
 #include "ProposalFilter.h"
+#include "RepairSettings.h"
+#include "SamplerSettings.h"
 #include "internal/windowsExportJump.h"
 #include "openmm/CompoundIntegrator.h"
 #include "openmm/Kernel.h"
 
 namespace JumpPlugin {
 
-class AcceptanceRule;
 class JumpKernel;
-struct Guidance;
+class JumpNoise;
+struct JumpScope;
 
 /**
  * An Integrator that advances a System by learned, time-coarsened jumps.
  *
  * One step samples p(x_{t+tau} | x_t) with a JumpModel, places the riding atoms, tests the result, repairs it where
  * needed, draws new velocities from the Maxwell-Boltzmann distribution and relaxes with molecular dynamics. The time
- * advances by the model's lag time plus the relaxation time, the step count by one. A proposal that the gate refuses
- * is drawn again, up to getMaxAttempts() times; then it is repaired by a bounded minimisation if the repair policy
+ * advances by the model's lag time plus the relaxation time, the step count by one. A proposal that the gate rejects
+ * is redrawn, up to getMaxAttempts() times; then it is repaired by a bounded minimisation if the repair policy
  * allows, or else the old state is restored bit for bit and the step is molecular dynamics only.
  *
  * The relaxation integrator is a LangevinMiddleIntegrator, or any Integrator the caller passes in:
@@ -39,60 +40,27 @@ struct Guidance;
  *     context.setPositions(positions);
  *     integrator.step(1000);  // 1000 jumps
  *
- * All settings that shape a step are read when the Context is created, except the temperature, the number of
- * relaxation steps, the relaxation's friction, the attempts, the repair, the annotation and the seed, which may be
- * changed at any time (the seed takes effect when the Context is created or reinitialized).
+ * The sampler settings, the gate's tests of the geometry and the seed are read when the Context is created or
+ * reinitialized; everything else may be changed at any time.
+ *
+ * It derives from CompoundIntegrator because the relaxation is a whole Integrator of its own inside this one, and an
+ * Integrator must be initialized with the Context: initialize(), cleanup(), getKernelNames(), stateChanged() and the
+ * checkpoint methods are protected, and OpenMM makes CompoundIntegrator their friend, no class of a plugin. Its one
+ * child is the relaxation integrator, for good: what CompoundIntegrator offers to change its children is refused here.
  */
 class OPENMM_EXPORT_JUMP JumpIntegrator : public OpenMM::CompoundIntegrator {
 public:
-    /** When a proposal is minimised before its relaxation. */
-    enum RepairPolicy {
-        /** Never: a proposal passes the gate or is refused. */
-        Never = 0,
-        /**
-         * Only if redrawing did not help, or if particles outside the graph may be in the way. Minimising a good
-         * proposal would quench it and cost more than the relaxation.
-         */
-        WhenNeeded = 1,
-        /** Always: every proposal is minimised; the energies come out too low. */
-        Always = 2
-    };
-
     /** How a proposal is accepted. */
     enum Acceptance {
         /** A proposal that passes all tests of the gate is accepted. */
         Gate = 0,
         /**
          * A proposal is accepted with the probability of Metropolis and Hastings, so that jumps leave the Boltzmann
-         * distribution as it is, however bad the model. One proposal is drawn in each step; the gate only refuses what
+         * distribution as it is, however bad the model. One proposal is drawn in each step; the gate only rejects what
          * is not finite or breaks constraints (and what the caller vetoes); nothing is repaired, and the relaxation
          * keeps its own friction. Needs a model with a density, and no constraints between model atoms.
          */
         Metropolis = 1
-    };
-
-    /** How the strength of the guidance changes with the time t of the sampler, which runs from 0 to 1. */
-    enum GuidanceSchedule {
-        /** It does not. */
-        Constant = 0,
-        /** It falls from full strength to nothing, as 1 - t. */
-        Falling = 1,
-        /** It rises from nothing to full strength, as t: the nearer the end, the more a point is like a conformation.
-         */
-        Rising = 2,
-        /** As the model file says (JumpModel::getGuidanceSchedule()); Rising if it says nothing. */
-        FromModel = 3
-    };
-
-    /** Where forces that guide a jump are computed. */
-    enum GuidancePoint {
-        /** At the points of the sampler's path. */
-        OnPath = 0,
-        /**
-         * At the conformation the model expects at the end, given the present point of the path. The network's
-         * gradient says how the path must bend for that to move along the force.
-         */
-        EndPoint = 1
     };
 
     /**
@@ -156,105 +124,42 @@ public:
     int getMaxAttempts() const { return maxAttempts; }
     /** Set the number of proposals that are drawn before a jump is repaired or given up (1 or more). */
     void setMaxAttempts(int attempts);
-    /** When a proposal is minimised before its relaxation. */
-    RepairPolicy getRepairPolicy() const { return repairPolicy; }
-    /** Set when a proposal is minimised before its relaxation. */
-    void setRepairPolicy(RepairPolicy policy);
-    /** Largest number of iterations of a repair. */
-    int getRepairIterations() const { return repairIterations; }
-    /** Set the largest number of iterations of a repair (1 or more). Each is one evaluation of the forces. */
-    void setRepairIterations(int iterations);
-    /** Root-mean-square force at which a repair stops, in kJ/mol/nm. */
-    double getRepairTolerance() const { return repairTolerance; }
-    /** Set the root-mean-square force at which a repair stops, in kJ/mol/nm (above 0). */
-    void setRepairTolerance(double tolerance);
     /** How a proposal is accepted. */
     Acceptance getAcceptance() const { return acceptance; }
     /**
      * Set how a proposal is accepted.
      *
-     * @throws OpenMM::OpenMMException for Metropolis, if the model cannot tell how probable its proposals are, or the
-     *         System of the Context constrains model atoms to each other
-     *         (JumpModel::hasDensity()), or does not keep orientation and centre of mass by itself
+     * @throws OpenMM::OpenMMException for Metropolis, if the model cannot tell how probable its proposals are
+     *         (JumpModel::hasDensity()) or does not keep orientation and centre of mass by itself, if jumps are guided,
+     *         or if the System of the Context constrains model atoms to each other
      */
     void setAcceptance(Acceptance rule);
-    /** Strength of the springs that hold the model atoms during a repair, in kJ/mol/nm^2. */
-    double getTetherStrength() const { return tetherStrength; }
-    /**
-     * Set the strength of the springs that hold each model atom where it was proposed while a repair moves solvent and
-     * other molecules out of its way. They act in repairs only: they are no Force of the System, and no energy that is
-     * reported includes theirs.
-     *
-     * @param strength  in kJ/mol/nm^2 (0 or more; 0 lets the model atoms go)
-     */
-    void setTetherStrength(double strength);
-    /** The groups of the forces that guide jumps, one bit each; 0 if jumps are not guided. */
-    int getGuidanceForceGroups() const { return guidanceForceGroups; }
-    /**
-     * Let forces of the System steer jumps. While a proposal is sampled, the forces of these groups at the points of
-     * its path are added to the drift, so that it is drawn from about
-     *
-     *     q(x1 | x0) exp(-alpha U(x1) / kT)
-     *
-     * instead of the model's q(x1 | x0), where U is the potential energy of the groups and alpha the strength (see
-     * docs/guidance.md). Any Force will do: the force field, an RMSDForce, a restraint, a CustomCVForce. Riding atoms
-     * are placed at each point, and the forces on them handed to their parents. What the model does not preserve,
-     * orientation or centre of mass, is not guided. Each guided step costs one evaluation of the forces.
-     *
-     * A force that shall guide jumps but not act in the dynamics belongs in a group that is not among
-     * getIntegrationForceGroups().
-     *
-     * @param groups  one bit for each group; 0 (the default) for none
-     * @throws OpenMM::OpenMMException if proposals are accepted by the Metropolis criterion, which needs the density
-     *         of the model alone
-     */
-    void setGuidanceForceGroups(int groups);
-    /** The strength alpha of the guidance. */
-    double getGuidanceStrength() const { return guidanceStrength; }
-    /**
-     * Set the strength alpha of the guidance: by which power of the Boltzmann factor of the guiding forces jumps are
-     * weighted.
-     *
-     * @param strength  0 or more; 1 by default; 0 for no guidance
-     */
-    void setGuidanceStrength(double strength);
-    /** How the strength of the guidance changes on the way. */
-    GuidanceSchedule getGuidanceSchedule() const { return guidanceSchedule; }
-    /** Set how the strength of the guidance changes on the way (default: FromModel). */
-    void setGuidanceSchedule(GuidanceSchedule schedule);
-    /** Where guiding forces are computed. */
-    GuidancePoint getGuidancePoint() const { return guidancePoint; }
-    /**
-     * Set where guiding forces are computed (default: OnPath). The energy at the expected EndPoint says more about
-     * where a jump leads than that at the present point of its path, early on above all: populations and distances move
-     * further. Each guided step then costs a gradient of the network beside the forces.
-     */
-    void setGuidancePoint(GuidancePoint point);
-    /** The largest guiding force on one model atom, in kJ/mol/nm. */
-    double getGuidanceForceCap() const { return guidanceForceCap; }
-    /**
-     * Set the largest guiding force on one model atom together with what rides on it; a stronger one is made as short.
-     * Points of the path are no conformations: atoms clash and bonds are strained.
-     *
-     * @param cap  in kJ/mol/nm (above 0)
-     */
-    void setGuidanceForceCap(double cap);
-    /** How many steps of the sampler are guided; 0 for all. */
-    int getGuidanceSteps() const { return guidanceSteps; }
-    /**
-     * Set how many steps of the sampler are guided, the last ones before its very last, which has no noise to be
-     * tilted. Each costs one evaluation of the forces.
-     *
-     * @param steps  0 (the default) for all
-     */
-    void setGuidanceSteps(int steps);
     /** The tests a proposal must pass, with their thresholds. */
-    const GateSettings& getGateSettings() const { return gate; }
+    const GateSettings& getGateSettings() const { return gateSettings; }
     /**
      * Set the tests a proposal must pass. Takes effect when the Context is created or reinitialized, the test of the
      * energy at once.
      */
     void setGateSettings(const GateSettings& settings);
+    /** When and how far a proposal is minimised before its relaxation. */
+    const RepairSettings& getRepairSettings() const { return repairSettings; }
+    /** Set when and how far a proposal is minimised before its relaxation. */
+    void setRepairSettings(const RepairSettings& settings);
+    /** How forces of the System steer jumps. */
+    const GuidanceSettings& getGuidanceSettings() const { return guidanceSettings; }
+    /**
+     * Set how forces of the System steer jumps.
+     *
+     * @throws OpenMM::OpenMMException if a setting is out of its range, or proposals are accepted by the Metropolis
+     *         criterion, which needs the density of the model alone
+     */
+    void setGuidanceSettings(const GuidanceSettings& settings);
+    /** How the sampler runs its network. */
+    const SamplerSettings& getSamplerSettings() const { return samplerSettings; }
+    /** Set how the sampler runs its network. Takes effect when the Context is created or reinitialized. */
+    void setSamplerSettings(const SamplerSettings& settings);
+    /** Times 0 = t_0 < ... < t_n = 1 of the sampler's steps: those of the sampler settings, or else the model's own. */
+    const std::vector<double>& getTimeGrid() const;
     /** The caller's own test of proposals, null if there is none. */
     const std::shared_ptr<ProposalFilter>& getProposalFilter() const { return filter; }
     /**
@@ -265,30 +170,6 @@ public:
      * @param filter  the test; null for none
      */
     void setProposalFilter(std::shared_ptr<ProposalFilter> filter);
-    /** Times 0 = t_0 < ... < t_n = 1 of the sampler's steps; the model's own unless setTimeGrid() was called. */
-    const std::vector<double>& getTimeGrid() const;
-    /**
-     * Use another time grid than the model's. Takes effect when the Context is created or reinitialized.
-     *
-     * @param grid  strictly increasing from 0 to 1; empty for the model's own
-     */
-    void setTimeGrid(const std::vector<double>& grid);
-    /** Whether the network runs in double precision. */
-    bool getUseDoublePrecision() const { return doublePrecision; }
-    /** Set whether the network runs in double precision (default: single). */
-    void setUseDoublePrecision(bool use);
-    /** Whether the sampler is recorded as a CUDA graph. */
-    bool getUseCudaGraphs() const { return cudaGraphs; }
-    /**
-     * On the CUDA platform, record the sampler as a CUDA graph at the first jump and replay it from then on: a small
-     * network spends most of its time on launching kernels, and a replay is one launch. The jumps stay the same. Takes
-     * effect when the Context is created or reinitialized; other platforms take no notice.
-     */
-    void setUseCudaGraphs(bool use);
-    /** CPU threads of the network; 0 chooses: one for small molecules, torch's number for large ones. */
-    int getNetworkThreads() const { return networkThreads; }
-    /** Set the CPU threads of the network; 0 chooses. */
-    void setNetworkThreads(int threads);
     /** Whether the record of each step holds the raw, the repaired and the relaxed energy. */
     bool getAnnotation() const { return annotation; }
     /**
@@ -346,7 +227,12 @@ public:
     /** What happened in the last step. */
     const JumpRecord& getLastJump() const { return lastJump; }
     /** Number of jumps made or tried in the life of the state; the counter of the noise. Saved in checkpoints. */
-    long long getJumpNumber() const { return jumpNumber; }
+    long long getJumpNumber() const;
+
+    /** A JumpIntegrator has one child, its relaxation integrator: always throws an OpenMMException. */
+    int addIntegrator(OpenMM::Integrator* integrator);
+    /** A JumpIntegrator has one child, its relaxation integrator: always throws an OpenMMException. */
+    void setCurrentIntegrator(int index);
 
 protected:
     void initialize(OpenMM::ContextImpl& context);
@@ -358,57 +244,25 @@ protected:
     void deserializeParameters(const OpenMM::SerializationNode& node);
 
 private:
-    void stepOnce();
-    void advance(JumpRecord& record);
-    std::unique_ptr<AcceptanceRule> makeRule() const;
-    bool jump(JumpRecord& record);
-    RefusalCause draw(JumpRecord& record);
-    RefusalCause judge(JumpRecord& record);
-    Guidance makeGuidance() const;
-    bool isTooHigh(RefusalCause cause) const;
-    void checkRelaxation();
-    void checkForces(const OpenMM::ContextImpl& context) const;
-    uint64_t getNoiseKey() const;
-    void branchOff();
-    void resume(const std::string& checkpoint);
-    bool repair(JumpRecord& record);
-    double minimize(JumpRecord& record);
-    bool relax(JumpRecord& record);
-    RefusalCause refuse(JumpRecord& record, RefusalCause cause);
-    double computeEnergy(JumpRecord& record);
-    void annotateRefused(JumpRecord& record, RefusalCause cause);
-    double computeRelaxedEnergy(JumpRecord& record);
-    void restoreState();
-    void applyProposal();
+    friend class JumpStep;
     JumpKernel& jumpKernel();
 
     JumpModel model;
     MolecularGraph graph;
-    double temperature, relaxationFriction, repairTolerance, tetherStrength;
-    int relaxationSteps, maxAttempts, repairIterations, networkThreads, randomNumberSeed;
-    RepairPolicy repairPolicy;
-    Acceptance acceptance;
-    int guidanceForceGroups, guidanceSteps;
-    double guidanceStrength, guidanceForceCap;
-    GuidanceSchedule guidanceSchedule;
-    GuidancePoint guidancePoint;
-    bool doublePrecision, cudaGraphs, annotation;
-    GateSettings gate;
+    double temperature, relaxationFriction = 20;
+    int relaxationSteps = 50, maxAttempts = 10, randomNumberSeed = 0;
+    Acceptance acceptance = Gate;
+    GateSettings gateSettings;
+    RepairSettings repairSettings;
+    GuidanceSettings guidanceSettings;
+    SamplerSettings samplerSettings;
+    bool annotation = false;
     std::shared_ptr<ProposalFilter> filter;
-    std::vector<double> timeGrid;
     // State of the running simulation.
     OpenMM::Kernel kernel;
-    long long jumpNumber;
-    unsigned int noiseSeed;                   // randomNumberSeed, or the unique seed drawn for it
-    unsigned int noiseBranch;                 // tells apart runs of this Context that begin at the same jump
-    std::map<uint64_t, long long> drawnJumps; // for each seed and branch, how many jumps this Context has drawn
-    OpenMM::Vec3 startBox[3];                 // periodic box vectors before the jump, nm
-    std::unique_ptr<AcceptanceRule> rule;     // of the present step
-    int degreesOfFreedom;                     // of what a jump moves
-    bool hasEnvironment;                      // whether particles outside the graph may be in the way of a jump
-    bool constrained;                         // whether the System constrains model atoms to each other
-    bool reachedEnergy;                       // whether the last proposal was good enough to ask for its energy
-    bool stepping;                            // whether step() is running
+    std::unique_ptr<JumpNoise> noise;
+    std::unique_ptr<JumpScope> scope;
+    bool stepping = false; // whether step() is running
     JumpStatistics statistics;
     JumpRecord lastJump;
 };

@@ -1,15 +1,16 @@
 #ifndef OPENMMJUMP_JUMPKERNELS_H_
 #define OPENMMJUMP_JUMPKERNELS_H_
 
-#include <cstdint>
 #include <string>
 
 #include "RefusalCause.h"
 #include "internal/Guidance.h"
+#include "internal/GuidanceCost.h"
 #include "openmm/KernelImpl.h"
 #include "openmm/Platform.h"
 #include "openmm/System.h"
 #include "openmm/internal/ContextImpl.h"
+#include "openmmjump/network/NoiseStream.h"
 
 namespace JumpPlugin {
 
@@ -38,13 +39,11 @@ public:
      * Sample a proposal from the stored positions. The Context is not changed, but for its positions if guidance is on:
      * then apply() or restoreState() must follow.
      *
-     * @param seed      seed of the noise
-     * @param jump      number of the jump
-     * @param attempt   number of the attempt within the jump
+     * @param noise     which noise is drawn
      * @param guidance  steers the sampling
+     * @return what the guidance took
      */
-    virtual void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt,
-                         Guidance& guidance) = 0;
+    virtual GuidanceCost propose(OpenMM::ContextImpl& context, const NoiseStream& noise, const Guidance& guidance) = 0;
     /**
      * Restore what the model does not preserve, place the riding atoms and test the geometry. The Context is not
      * changed.
@@ -111,10 +110,10 @@ public:
      * @param timeOffset   by how much the dynamics take velocities to be earlier than positions, in ps: half a step for
      *                     leapfrog dynamics (see OpenMM::Integrator::getVelocityTimeOffset())
      * @param tolerance    relative tolerance of the constraints
-     * @param seed, jump   the noise, as in propose()
+     * @param noise        which noise is drawn, whatever its attempt
      */
     virtual void drawVelocities(OpenMM::ContextImpl& context, double temperature, double timeOffset, double tolerance,
-                                uint64_t seed, uint64_t jump) = 0;
+                                const NoiseStream& noise) = 0;
 };
 
 } // namespace JumpPlugin

@@ -15,9 +15,9 @@ namespace {
 constexpr uint32_t AcceptanceStream = 0xFFFFFFFEu;
 
 /** A number above 0 and below 1. */
-double drawUniform(uint64_t seed, uint64_t jump) {
-    const auto bits = Philox::generate({0, AcceptanceStream, uint32_t(jump), uint32_t(jump >> 32)},
-                                       {uint32_t(seed), uint32_t(seed >> 32)});
+double drawUniform(const NoiseStream& noise) {
+    const auto bits = Philox::generate({0, AcceptanceStream, uint32_t(noise.jump), uint32_t(noise.jump >> 32)},
+                                       {uint32_t(noise.seed), uint32_t(noise.seed >> 32)});
     return (bits[0] + 0.5) / 4294967296.0;
 }
 
@@ -31,7 +31,7 @@ RefusalCause MetropolisCriterion::judge(JumpKernel& kernel, ContextImpl& context
     const double energyChange = record.energyProposal - record.energyBefore;
     record.logAcceptance = min(0.0, kernel.computeLogDensityRatio(context) - energyChange / kT);
     // Written so that NaN refuses.
-    return log(drawUniform(seed, jump)) < record.logAcceptance ? RefusalCause::None : RefusalCause::Metropolis;
+    return log(drawUniform(noise)) < record.logAcceptance ? RefusalCause::None : RefusalCause::Metropolis;
 }
 
 } // namespace JumpPlugin

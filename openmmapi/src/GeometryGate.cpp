@@ -37,52 +37,20 @@ double getCovalentRadius(int atomicNumber) {
     return 0.001 * CovalentRadii[std::min(atomicNumber, NumCovalentRadii) - 1];
 }
 
-/** Radius in nm at which an atom keeps others away: see the class documentation. */
+/** Contact radii in pm, from hydrogen on: see the class documentation. 120 pm stands for what is no main-group
+ * non-metal, here and beyond xenon. */
+constexpr int DefaultContactRadius = 120;
+constexpr int ContactRadii[] = {
+    70,  140,                                                                                  // H He
+    120, 120, 192, 170, 155, 152, 147, 154,                                                    // Li - Ne
+    120, 120, 120, 210, 180, 180, 175, 188,                                                    // Na - Ar
+    120, 120, 120, 120, 120, 120, 120, 120, 120, 120, 120, 120, 120, 120, 185, 190, 185, 202,  // K - Kr
+    120, 120, 120, 120, 120, 120, 120, 120, 120, 120, 120, 120, 120, 120, 120, 206, 198, 216}; // Rb - Xe
+constexpr int NumContactRadii = sizeof(ContactRadii) / sizeof(int);
+
+/** Radius in nm at which an atom keeps others away. */
 double getContactRadius(int atomicNumber) {
-    switch (atomicNumber) {
-    case 1:
-        return 0.070;
-    case 2:
-        return 0.140;
-    case 5:
-        return 0.192;
-    case 6:
-        return 0.170;
-    case 7:
-        return 0.155;
-    case 8:
-        return 0.152;
-    case 9:
-        return 0.147;
-    case 10:
-        return 0.154;
-    case 14:
-        return 0.210;
-    case 15:
-        return 0.180;
-    case 16:
-        return 0.180;
-    case 17:
-        return 0.175;
-    case 18:
-        return 0.188;
-    case 33:
-        return 0.185;
-    case 34:
-        return 0.190;
-    case 35:
-        return 0.185;
-    case 36:
-        return 0.202;
-    case 52:
-        return 0.206;
-    case 53:
-        return 0.198;
-    case 54:
-        return 0.216;
-    default:
-        return 0.120;
-    }
+    return 0.001 * (atomicNumber <= NumContactRadii ? ContactRadii[atomicNumber - 1] : DefaultContactRadius);
 }
 
 /** Number of neighbours of each model atom, riding atoms included. */

@@ -1,5 +1,6 @@
 #include "LearnedForce.h"
 
+#include "SamplerTime.h"
 #include "internal/LearnedForceImpl.h"
 #include "openmm/OpenMMException.h"
 
@@ -20,8 +21,7 @@ LearnedForce::LearnedForce(const JumpModel& model, const MolecularGraph& graph, 
 }
 
 const string& LearnedForce::Time() {
-    static const string name = "LearnedForceTime";
-    return name;
+    return SamplerTime::Name();
 }
 
 void LearnedForce::setEnergyHead(int head) {

@@ -2,7 +2,6 @@
 
 #include <chrono>
 
-#include "JumpIntegrator.h"
 #include "NetworkBridge.h"
 #include "openmmjump/network/CounterNoise.h"
 #include "openmmjump/network/ModelFile.h"
@@ -45,32 +44,34 @@ torch::Tensor findCenter(const torch::Tensor& x) {
 
 class Proposer::Impl {
 public:
-    Impl(const JumpIntegrator& integrator, torch::Device device, unique_ptr<SamplerRunner> runner) :
-        batch(makeBatch(integrator.getMolecularGraph())), timeGrid(integrator.getTimeGrid()),
-        scale(integrator.getModel().getLengthScale()),
+    Impl(const ProposerSettings& settings, torch::Device device, unique_ptr<SamplerRunner> runner) :
+        batch(makeBatch(settings.graph)),
+        timeGrid(settings.sampler.timeGrid.empty() ? settings.model.getTimeGrid() : settings.sampler.timeGrid),
+        scale(settings.model.getLengthScale()),
         runner(runner != nullptr ? std::move(runner) : make_unique<SamplerRunner>()) {
-        const auto type = integrator.getUseDoublePrecision() ? torch::kFloat64 : torch::kFloat32;
-        sampler = makeSampler(integrator.getModel().getModelFile(), integrator.getTimeGrid(),
-                              torch::TensorOptions(type).device(device));
+        const auto type = settings.sampler.useDoublePrecision ? torch::kFloat64 : torch::kFloat32;
+        sampler = makeSampler(settings.model.getModelFile(), timeGrid, torch::TensorOptions(type).device(device));
         options = sampler->options();
-        threads = ThreadScope::choose(integrator.getNetworkThreads(), batch.getNumAtoms());
+        threads = ThreadScope::choose(settings.sampler.threads, batch.getNumAtoms());
     }
 
-    void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt,
-                 Guidance& guidance, const ForceSource& source) {
+    GuidanceCost propose(const AtomArray& positions, const AtomArray& proposal, const NoiseStream& stream,
+                         const Guidance& guidance, const ForceSource& source) {
         const c10::InferenceMode inference;
         const ThreadScope scope(threads);
         const int64_t numAtoms = batch.getNumAtoms();
         const torch::Tensor x = wrap(positions, numAtoms, options.device()).to(torch::kFloat64);
         const torch::Tensor center = findOrigin(x);
         const torch::Tensor x0 = ((x - center) * scale).to(options);
-        const torch::Tensor noise = drawNoise(CounterNoise(seed, jump, attempt));
+        const torch::Tensor noise = drawNoise(CounterNoise({stream}));
+        GuidanceCost cost;
         torch::Tensor y;
         if (guidance.isOn()) // forces of the System cannot be recorded
-            y = sample(x0, noise, makeGuidance(guidance, source, x0, center));
+            y = sample(x0, noise, makeGuidance(guidance, source, x0, center, cost));
         else
             y = runner->run([this](auto&... tensors) { return sample(tensors..., {}); }, x0, noise);
         wrap(proposal, numAtoms, options.device()).copy_(y.to(torch::kFloat64) / scale + center);
+        return cost;
     }
 
     double computeLogDensityRatio(const AtomArray& positions, const AtomArray& proposal) const {
@@ -105,27 +106,30 @@ private:
     }
 
     /** What the forces of a source add to the drift, in length units of the network. */
-    Sampler::Guidance makeGuidance(Guidance& guidance, const ForceSource& source, const torch::Tensor& x0,
-                                   const torch::Tensor& center) const {
-        const int64_t skipped = guidance.steps == 0 ? 0 : max<int64_t>(0, timeGrid.size() - 2 - guidance.steps);
+    Sampler::Guidance makeGuidance(const Guidance& guidance, const ForceSource& source, const torch::Tensor& x0,
+                                   const torch::Tensor& center, GuidanceCost& cost) const {
+        const GuidanceSettings& settings = guidance.settings;
+        const int64_t skipped = settings.steps == 0 ? 0 : max<int64_t>(0, timeGrid.size() - 2 - settings.steps);
+        const bool atEndPoint = settings.point == GuidanceSettings::EndPoint;
         const auto findGain = [this, &guidance](double t) {
-            return sampler->getVarianceRate(t) * guidance.weight(t) * guidance.strength / (guidance.kT * scale);
+            return sampler->getVarianceRate(t) * guidance.getWeight(t) * guidance.settings.strength /
+                   (guidance.kT * scale);
         };
-        const auto force = [=, this, &guidance](const torch::Tensor& y, double t) -> torch::Tensor {
+        const auto force = [=, this, &guidance, &cost](const torch::Tensor& y, double t) -> torch::Tensor {
             if (!isNear(y, x0))
                 return torch::zeros_like(y);
             const auto start = chrono::steady_clock::now();
             const int64_t numAtoms = batch.getNumAtoms();
             wrap(source.points, numAtoms, options.device()).copy_(y.to(torch::kFloat64) / scale + center);
-            guidance.setTime(guidance.atEndPoint ? 1 : t);
+            guidance.setTime(atEndPoint ? 1 : t);
             source.compute();
             const torch::Tensor forces = wrap(source.forces, numAtoms, options.device()).to(torch::kFloat64);
-            guidance.evaluations++;
-            guidance.seconds += chrono::duration<double>(chrono::steady_clock::now() - start).count();
-            return (findGain(t) * clip(forces, guidance.forceCap)).to(y.options());
+            cost.evaluations++;
+            cost.seconds += chrono::duration<double>(chrono::steady_clock::now() - start).count();
+            return (findGain(t) * clip(forces, guidance.settings.forceCap)).to(y.options());
         };
         const auto isOn = [=, this](double t) { return t >= timeGrid[skipped] && findGain(t) != 0; };
-        return {force, guidance.atEndPoint, isOn};
+        return {force, atEndPoint, isOn};
     }
 
     /** Whether it makes sense to ask for forces: neighbour lists of scattered atoms may need endless memory. */
@@ -148,20 +152,20 @@ private:
     unique_ptr<SamplerRunner> runner;
 };
 
-Proposer::Proposer(const JumpIntegrator& integrator) :
-    impl(translateErrors([&] { return make_unique<Impl>(integrator, torch::kCPU, nullptr); })) {}
+Proposer::Proposer(const ProposerSettings& settings) :
+    impl(translateErrors([&] { return make_unique<Impl>(settings, torch::kCPU, nullptr); })) {}
 
-Proposer::Proposer(const JumpIntegrator& integrator, int cudaDevice, unique_ptr<SamplerRunner> runner) :
+Proposer::Proposer(const ProposerSettings& settings, int cudaDevice, unique_ptr<SamplerRunner> runner) :
     impl(translateErrors([&] {
         const torch::Device device(torch::kCUDA, static_cast<torch::DeviceIndex>(cudaDevice));
-        return make_unique<Impl>(integrator, device, std::move(runner));
+        return make_unique<Impl>(settings, device, std::move(runner));
     })) {}
 
 Proposer::~Proposer() = default;
 
-void Proposer::propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt,
-                       Guidance& guidance, const ForceSource& source) {
-    translateErrors([&] { impl->propose(positions, proposal, seed, jump, attempt, guidance, source); });
+GuidanceCost Proposer::propose(const AtomArray& positions, const AtomArray& proposal, const NoiseStream& noise,
+                               const Guidance& guidance, const ForceSource& source) {
+    return translateErrors([&] { return impl->propose(positions, proposal, noise, guidance, source); });
 }
 
 double Proposer::computeLogDensityRatio(const AtomArray& positions, const AtomArray& proposal) const {

@@ -1,8 +1,10 @@
 #include "internal/Snapshot.h"
 
 #include <cmath>
+#include <sstream>
 
 #include "openmm/Integrator.h"
+#include "openmm/OpenMMException.h"
 
 using namespace OpenMM;
 using namespace std;
@@ -52,6 +54,17 @@ void Snapshot::restore(ContextImpl& context) const {
     context.setVelocities(velocities);
     for (const auto& [name, value] : parameters)
         context.setParameter(name, value);
+}
+
+void Snapshot::loadCheckpoint(ContextImpl& context, const string& checkpoint) const {
+    try {
+        stringstream stream(checkpoint, ios_base::in | ios_base::binary);
+        context.loadCheckpoint(stream);
+        if (!agreesWith(context))
+            restore(context); // the State was edited, or holds only a part of what the checkpoint holds
+    } catch (const OpenMMException&) {
+        restore(context); // made on another platform or device
+    }
 }
 
 } // namespace JumpPlugin

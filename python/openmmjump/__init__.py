@@ -22,24 +22,30 @@ if _loading.api is not None:
         EnergyAnnotator,
         EnergyLabel,
         GateSettings,
+        GuidanceSettings,
         JumpIntegrator,
         JumpModel,
         JumpRecord,
         JumpStatistics,
         LearnedForce,
         MolecularGraph,
+        RepairSettings,
+        SamplerSettings,
     )
 
 __all__ = [
     "EnergyAnnotator",
     "EnergyLabel",
     "GateSettings",
+    "GuidanceSettings",
     "JumpIntegrator",
     "JumpModel",
     "JumpRecord",
     "JumpStatistics",
     "LearnedForce",
     "MolecularGraph",
+    "RepairSettings",
+    "SamplerSettings",
     "enable_cpu_opencl",
 ]
 

@@ -31,6 +31,7 @@ def load() -> None:
         return
     try:
         api = importlib.import_module("openmmjump.api")
+        importlib.import_module("openmmjump._api_methods")  # which completes its classes
     except ImportError as error:
         failures["api"] = first_line(error)
         return

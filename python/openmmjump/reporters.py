@@ -13,10 +13,12 @@ from openmmjump import _loading
 
 if _loading.api is None:
     raise ImportError(f"openmmjump.reporters is not available: {_loading.explain()}")
+from openmmjump import _api_methods
+
 #: Causes of a refusal, as JumpRecord names them.
-CAUSES: tuple[str, ...] = _loading.api._CAUSES[1:]
+CAUSES: tuple[str, ...] = _api_methods.CAUSES[1:]
 #: Stages of a step.
-STAGES: tuple[str, ...] = _loading.api._STAGES
+STAGES: tuple[str, ...] = _api_methods.STAGES
 COUNTS = ("accepted", "repaired", "repair_evaluations", "guidance_evaluations", "attempts")
 ENERGIES = ("before", "proposal", "repaired")
 #: Columns of the file, in order. Energies in kJ/mol, time in ps, wall time in s.

@@ -10,8 +10,8 @@ namespace JumpPlugin {
 class OPENMM_EXPORT_JUMP LearnedForceProxy : public OpenMM::SerializationProxy {
 public:
     LearnedForceProxy();
-    void serialize(const void* object, OpenMM::SerializationNode& node) const;
-    void* deserialize(const OpenMM::SerializationNode& node) const;
+    void serialize(const void* object, OpenMM::SerializationNode& node) const override;
+    void* deserialize(const OpenMM::SerializationNode& node) const override;
 };
 
 } // namespace JumpPlugin

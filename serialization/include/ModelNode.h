@@ -1,8 +1,8 @@
 #ifndef OPENMMJUMP_MODELNODE_H_
 #define OPENMMJUMP_MODELNODE_H_
 
-#include "Base64.h"
 #include "JumpModel.h"
+#include "internal/Base64.h"
 #include "openmm/serialization/SerializationNode.h"
 
 namespace JumpPlugin {

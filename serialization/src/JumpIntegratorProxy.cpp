@@ -34,29 +34,70 @@ GateSettings deserializeGate(const SerializationNode& node) {
     gate.checkBonds = node.getBoolProperty("checkBonds");
     gate.checkClashes = node.getBoolProperty("checkClashes");
     gate.checkStereocenters = node.getBoolProperty("checkStereocenters");
+    gate.checkStereoBonds = node.getBoolProperty("checkStereoBonds");
+    gate.checkConstraints = node.getBoolProperty("checkConstraints");
     gate.checkEnergy = node.getBoolProperty("checkEnergy");
     gate.minBondRatio = node.getDoubleProperty("minBondRatio");
     gate.maxBondRatio = node.getDoubleProperty("maxBondRatio");
     gate.clashRatio = node.getDoubleProperty("clashRatio");
+    gate.maxConstraintError = node.getDoubleProperty("maxConstraintError");
     gate.maxEnergyIncrease = node.getDoubleProperty("maxEnergyIncrease");
-    // Younger than version 1.
-    gate.checkStereoBonds = node.getBoolProperty("checkStereoBonds", gate.checkStereoBonds);
-    gate.checkConstraints = node.getBoolProperty("checkConstraints", gate.checkConstraints);
-    gate.maxConstraintError = node.getDoubleProperty("maxConstraintError", gate.maxConstraintError);
     return gate;
 }
 
-/** Guidance is younger than version 1. */
-void deserializeGuidance(const SerializationNode& node, JumpIntegrator& integrator) {
-    if (!node.hasProperty("guidanceForceGroups"))
-        return;
-    integrator.setGuidanceForceGroups(node.getIntProperty("guidanceForceGroups"));
-    integrator.setGuidanceStrength(node.getDoubleProperty("guidanceStrength"));
-    integrator.setGuidanceSchedule((JumpIntegrator::GuidanceSchedule)node.getIntProperty("guidanceSchedule"));
-    integrator.setGuidancePoint(
-        (JumpIntegrator::GuidancePoint)node.getIntProperty("guidancePoint", JumpIntegrator::OnPath)); // younger still
-    integrator.setGuidanceForceCap(node.getDoubleProperty("guidanceForceCap"));
-    integrator.setGuidanceSteps(node.getIntProperty("guidanceSteps"));
+void serializeRepair(const RepairSettings& repair, SerializationNode& node) {
+    node.setIntProperty("policy", repair.policy);
+    node.setIntProperty("iterations", repair.iterations);
+    node.setDoubleProperty("tolerance", repair.tolerance);
+    node.setDoubleProperty("tetherStrength", repair.tetherStrength);
+}
+
+RepairSettings deserializeRepair(const SerializationNode& node) {
+    RepairSettings repair;
+    repair.policy = (RepairSettings::Policy)node.getIntProperty("policy");
+    repair.iterations = node.getIntProperty("iterations");
+    repair.tolerance = node.getDoubleProperty("tolerance");
+    repair.tetherStrength = node.getDoubleProperty("tetherStrength");
+    return repair;
+}
+
+void serializeGuidance(const GuidanceSettings& guidance, SerializationNode& node) {
+    node.setIntProperty("forceGroups", guidance.forceGroups);
+    node.setDoubleProperty("strength", guidance.strength);
+    node.setIntProperty("schedule", guidance.schedule);
+    node.setIntProperty("point", guidance.point);
+    node.setDoubleProperty("forceCap", guidance.forceCap);
+    node.setIntProperty("steps", guidance.steps);
+}
+
+GuidanceSettings deserializeGuidance(const SerializationNode& node) {
+    GuidanceSettings guidance;
+    guidance.forceGroups = node.getIntProperty("forceGroups");
+    guidance.strength = node.getDoubleProperty("strength");
+    guidance.schedule = (GuidanceSettings::Schedule)node.getIntProperty("schedule");
+    guidance.point = (GuidanceSettings::Point)node.getIntProperty("point");
+    guidance.forceCap = node.getDoubleProperty("forceCap");
+    guidance.steps = node.getIntProperty("steps");
+    return guidance;
+}
+
+/** The model's own time grid is part of the model: only one that replaces it is written. */
+void serializeSampler(const SamplerSettings& sampler, SerializationNode& node) {
+    node.setBoolProperty("useDoublePrecision", sampler.useDoublePrecision);
+    node.setBoolProperty("useCudaGraphs", sampler.useCudaGraphs);
+    node.setIntProperty("threads", sampler.threads);
+    for (double time : sampler.timeGrid)
+        node.createChildNode("Time").setDoubleProperty("t", time);
+}
+
+SamplerSettings deserializeSampler(const SerializationNode& node) {
+    SamplerSettings sampler;
+    sampler.useDoublePrecision = node.getBoolProperty("useDoublePrecision");
+    sampler.useCudaGraphs = node.getBoolProperty("useCudaGraphs");
+    sampler.threads = node.getIntProperty("threads");
+    for (const SerializationNode& time : node.getChildren())
+        sampler.timeGrid.push_back(time.getDoubleProperty("t"));
+    return sampler;
 }
 
 /** Set the seed without touching that of the relaxation, which was read with the relaxation integrator. */
@@ -73,34 +114,19 @@ void setSeedOfJumpsOnly(JumpIntegrator& integrator, int seed) {
 JumpIntegratorProxy::JumpIntegratorProxy() : SerializationProxy("JumpIntegrator") {}
 
 void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node) const {
-    node.setIntProperty("version", 1);
+    node.setIntProperty("version", 2);
     const JumpIntegrator& integrator = *reinterpret_cast<const JumpIntegrator*>(object);
     node.setDoubleProperty("temperature", integrator.getTemperature());
     node.setIntProperty("relaxationSteps", integrator.getRelaxationSteps());
     node.setDoubleProperty("relaxationFriction", integrator.getRelaxationFriction());
     node.setIntProperty("maxAttempts", integrator.getMaxAttempts());
-    node.setIntProperty("repairPolicy", integrator.getRepairPolicy());
     node.setIntProperty("acceptance", integrator.getAcceptance());
-    node.setIntProperty("repairIterations", integrator.getRepairIterations());
-    node.setDoubleProperty("repairTolerance", integrator.getRepairTolerance());
-    node.setDoubleProperty("tetherStrength", integrator.getTetherStrength());
-    node.setIntProperty("guidanceForceGroups", integrator.getGuidanceForceGroups());
-    node.setDoubleProperty("guidanceStrength", integrator.getGuidanceStrength());
-    node.setIntProperty("guidanceSchedule", integrator.getGuidanceSchedule());
-    node.setIntProperty("guidancePoint", integrator.getGuidancePoint());
-    node.setDoubleProperty("guidanceForceCap", integrator.getGuidanceForceCap());
-    node.setIntProperty("guidanceSteps", integrator.getGuidanceSteps());
-    node.setBoolProperty("useDoublePrecision", integrator.getUseDoublePrecision());
-    node.setBoolProperty("useCudaGraphs", integrator.getUseCudaGraphs());
-    node.setIntProperty("networkThreads", integrator.getNetworkThreads());
     node.setBoolProperty("annotation", integrator.getAnnotation());
     node.setIntProperty("randomSeed", integrator.getRandomNumberSeed());
     serializeGate(integrator.getGateSettings(), node.createChildNode("Gate"));
-    // The model's own grid is part of the model: only a grid that replaces it is written.
-    SerializationNode& grid = node.createChildNode("TimeGrid");
-    if (integrator.getTimeGrid() != integrator.getModel().getTimeGrid())
-        for (double time : integrator.getTimeGrid())
-            grid.createChildNode("Time").setDoubleProperty("t", time);
+    serializeRepair(integrator.getRepairSettings(), node.createChildNode("Repair"));
+    serializeGuidance(integrator.getGuidanceSettings(), node.createChildNode("Guidance"));
+    serializeSampler(integrator.getSamplerSettings(), node.createChildNode("Sampler"));
     // The whole model file is embedded, so that what was saved runs anywhere.
     writeModel(integrator.getModel(), node.createChildNode("Model"));
     node.createChildNode("Graph", &integrator.getMolecularGraph());
@@ -108,7 +134,7 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
 }
 
 void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
-    if (node.getIntProperty("version") != 1)
+    if (node.getIntProperty("version") != 2)
         throw OpenMMException("Unsupported version number");
     const JumpModel model = readModel(node.getChildNode("Model"));
     const unique_ptr<MolecularGraph> graph(node.getChildNode("Graph").decodeObject<MolecularGraph>());
@@ -119,24 +145,13 @@ void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
     integrator->setRelaxationSteps(node.getIntProperty("relaxationSteps"));
     integrator->setRelaxationFriction(node.getDoubleProperty("relaxationFriction"));
     integrator->setMaxAttempts(node.getIntProperty("maxAttempts"));
-    integrator->setRepairPolicy((JumpIntegrator::RepairPolicy)node.getIntProperty("repairPolicy"));
-    // What is younger than version 1 has a default.
-    integrator->setAcceptance((JumpIntegrator::Acceptance)node.getIntProperty("acceptance", JumpIntegrator::Gate));
-    integrator->setRepairIterations(node.getIntProperty("repairIterations"));
-    integrator->setRepairTolerance(node.getDoubleProperty("repairTolerance"));
-    integrator->setTetherStrength(
-        node.getDoubleProperty("tetherStrength", integrator->getTetherStrength())); // younger than version 1
-    deserializeGuidance(node, *integrator);
-    integrator->setUseDoublePrecision(node.getBoolProperty("useDoublePrecision"));
-    integrator->setUseCudaGraphs(node.getBoolProperty("useCudaGraphs", false));
-    integrator->setNetworkThreads(node.getIntProperty("networkThreads"));
-    integrator->setAnnotation(node.getBoolProperty("annotation", false)); // younger than version 1
+    integrator->setAcceptance((JumpIntegrator::Acceptance)node.getIntProperty("acceptance"));
+    integrator->setAnnotation(node.getBoolProperty("annotation"));
     setSeedOfJumpsOnly(*integrator, node.getIntProperty("randomSeed"));
     integrator->setGateSettings(deserializeGate(node.getChildNode("Gate")));
-    vector<double> grid;
-    for (auto& time : node.getChildNode("TimeGrid").getChildren())
-        grid.push_back(time.getDoubleProperty("t"));
-    integrator->setTimeGrid(grid);
+    integrator->setRepairSettings(deserializeRepair(node.getChildNode("Repair")));
+    integrator->setGuidanceSettings(deserializeGuidance(node.getChildNode("Guidance")));
+    integrator->setSamplerSettings(deserializeSampler(node.getChildNode("Sampler")));
     return integrator.release();
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <thread>
 
+#include "ChangeSettings.h"
 #include "JumpIntegrator.h"
 #include "Molecules.h"
 #include "PlatformTest.h"
@@ -48,7 +49,7 @@ protected:
         auto integrator = make_unique<JumpIntegrator>(model, graph, 300.0, 1.0, 0.002);
         integrator->setRandomNumberSeed(11);
         integrator->setRelaxationSteps(0);
-        integrator->setUseDoublePrecision(true);
+        change(*integrator, &SamplerSettings::useDoublePrecision, true);
         integrator->setConstraintTolerance(1e-6);
         return integrator;
     }
@@ -91,7 +92,7 @@ TEST_F(AgreementTest, ShippedModel) {
         auto tested = makeIntegrator(model, molecule.graph), reference = makeIntegrator(model, molecule.graph);
         for (JumpIntegrator* integrator : {tested.get(), reference.get()}) {
             openGate(*integrator);
-            integrator->setUseDoublePrecision(doubleNetwork);
+            change(*integrator, &SamplerSettings::useDoublePrecision, doubleNetwork);
         }
         compareJumps(*molecule.system, molecule.positions, *tested, *reference, 5);
     }
@@ -104,7 +105,7 @@ TEST_F(AgreementTest, CudaGraphsChangeNothing) {
     auto tested = makeIntegrator(model, molecule.graph), reference = makeIntegrator(model, molecule.graph);
     openGate(*tested);
     openGate(*reference);
-    tested->setUseCudaGraphs(true);
+    change(*tested, &SamplerSettings::useCudaGraphs, true);
     compareJumps(*molecule.system, molecule.positions, *tested, *reference, 5);
 }
 
@@ -141,7 +142,7 @@ TEST_F(AgreementTest, GateRefusesTheSameProposals) {
             gate.checkStereoBonds = (cause == RefusalCause::CisTransFlip);
             integrator->setGateSettings(gate);
             integrator->setMaxAttempts(3);
-            integrator->setRepairPolicy(JumpIntegrator::Never);
+            change(*integrator, &RepairSettings::policy, RepairSettings::Never);
         }
         compareJumps(*molecule.system, molecule.positions, *tested, *reference, 10);
         EXPECT_EQ(tested->getStatistics().getRefusals(cause), reference->getStatistics().getRefusals(cause));
@@ -181,7 +182,7 @@ TEST_F(AgreementTest, RefusalRestoresReorderedAtomsBitForBit) {
     WalkModel violent;
     violent.priorVariance = 4.0; // 2 A: breaks every bond
     auto integrator = makeIntegrator(JumpModel::fromBytes(violent.getBytes()), solution.graph);
-    integrator->setRepairPolicy(JumpIntegrator::Never);
+    change(*integrator, &RepairSettings::policy, RepairSettings::Never);
     Context context(solution.system, *integrator, getPlatform());
     solution.warmUp(context, integrator->getRelaxationIntegrator(), 900, 600);
     const State before = context.getState(State::Positions | State::Velocities);

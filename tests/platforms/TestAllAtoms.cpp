@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 
+#include "ChangeSettings.h"
 #include "JumpIntegrator.h"
 #include "MixtureModel.h"
 #include "Molecules.h"
@@ -84,7 +85,7 @@ protected:
         integrator->setRandomNumberSeed(7);
         integrator->setRelaxationSteps(0);
         integrator->setConstraintTolerance(1e-6);
-        integrator->setRepairPolicy(JumpIntegrator::Never);
+        change(*integrator, &RepairSettings::policy, RepairSettings::Never);
         return integrator;
     }
     /** All tests of the gate but that of the constraints are switched off. */
@@ -159,7 +160,7 @@ TEST_F(AllAtomsTest, RepairKeepsTheConstraints) {
     for (int particle : {2, 6})
         proposal[particle] *= 1.25; // the bond between the heavy atoms is too long for the energy
     auto integrator = makeIntegrator(methanol, methanol.makeModel({proposal}));
-    integrator->setRepairPolicy(JumpIntegrator::Always);
+    change(*integrator, &RepairSettings::policy, RepairSettings::Always);
     Context context(methanol.system, *integrator, getPlatform());
     context.setPositions(methanol.positions);
     integrator->step(1);
@@ -184,7 +185,7 @@ TEST_F(AllAtomsTest, WildProposalsDoNoHarm) {
         if (open)
             integrator->setGateSettings(openGate());
         else
-            integrator->setRepairPolicy(JumpIntegrator::WhenNeeded);
+            change(*integrator, &RepairSettings::policy, RepairSettings::WhenNeeded);
         Context context(methanol.system, *integrator, getPlatform());
         for (int step = 0; step < 20; step++) {
             context.setPositions(methanol.positions);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <memory>
 
+#include "ChangeSettings.h"
 #include "JumpIntegrator.h"
 #include "MixtureModel.h"
 #include "OpenMM.h"
@@ -254,7 +255,7 @@ TEST_F(ExactnessTest, ARefusedStepIsDynamicsOnly) {
     far.components = {{1.0, {Vec3(5, 0, 0)}, 0.01}};
     JumpIntegrator integrator(JumpModel::fromBytes(far.getBytes()), well.graph, 300.0, 1.0, 0.001);
     integrator.setAcceptance(JumpIntegrator::Metropolis);
-    integrator.setRepairPolicy(JumpIntegrator::Always);
+    change(integrator, &RepairSettings::policy, RepairSettings::Always);
     integrator.setRelaxationSteps(0);
     Context context(well.system, integrator, getPlatform());
     context.setPositions({Vec3(-0.1, 0.001, 0)});

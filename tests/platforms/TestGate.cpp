@@ -7,6 +7,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "ChangeSettings.h"
 #include "JumpIntegrator.h"
 #include "OpenMM.h"
 #include "PlatformTest.h"
@@ -109,7 +110,7 @@ protected:
         integrator->setRandomNumberSeed(3);
         integrator->setRelaxationSteps(0);
         integrator->setMaxAttempts(Attempts);
-        integrator->setRepairPolicy(JumpIntegrator::Never);
+        change(*integrator, &RepairSettings::policy, RepairSettings::Never);
         return integrator;
     }
     static unique_ptr<Context> makeContext(const Molecules& molecules, Integrator& integrator) {
@@ -288,13 +289,13 @@ TEST_F(GateTest, FilterIsAskedLast) {
     auto integrator = makeIntegrator(molecules);
     const auto filter = make_shared<TestFilter>([](int) { return false; });
     integrator->setProposalFilter(filter);
-    integrator->setRepairPolicy(JumpIntegrator::WhenNeeded);
+    change(*integrator, &RepairSettings::policy, RepairSettings::WhenNeeded);
     auto context = makeContext(molecules, *integrator);
     expectRefused(RefusalCause::Veto, *integrator, *context);
     GateSettings gate;
     gate.maxEnergyIncrease = 1e-3;
     integrator->setGateSettings(gate);
-    integrator->setRepairPolicy(JumpIntegrator::Never);
+    change(*integrator, &RepairSettings::policy, RepairSettings::Never);
     expectRefused(RefusalCause::Energy, *integrator, *context);
     EXPECT_EQ(filter->proposals.size(), Attempts);
 }
@@ -304,8 +305,8 @@ TEST_F(GateTest, FilterSeesTheRepairedProposal) {
     auto integrator = makeIntegrator(molecules);
     const auto filter = make_shared<TestFilter>([](int call) { return call == 2; });
     integrator->setProposalFilter(filter);
-    integrator->setRepairPolicy(JumpIntegrator::Always);
-    integrator->setRepairTolerance(1.0);
+    change(*integrator, &RepairSettings::policy, RepairSettings::Always);
+    change(*integrator, &RepairSettings::tolerance, 1.0);
     auto context = makeContext(molecules, *integrator);
     integrator->step(1);
     EXPECT_TRUE(integrator->getLastJump().accepted);

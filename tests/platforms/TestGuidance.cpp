@@ -4,6 +4,7 @@
 #include <memory>
 #include <sstream>
 
+#include "ChangeSettings.h"
 #include "JumpIntegrator.h"
 #include "Molecules.h"
 #include "PlatformTest.h"
@@ -64,10 +65,10 @@ protected:
         auto integrator = make_unique<JumpIntegrator>(model, graph, Temperature, 1.0, 0.002);
         integrator->setRandomNumberSeed(Seed);
         integrator->setRelaxationSteps(0);
-        integrator->setUseDoublePrecision(true);
+        change(*integrator, &SamplerSettings::useDoublePrecision, true);
         integrator->setIntegrationForceGroups(~Mask);
-        integrator->setGuidanceSchedule(JumpIntegrator::Constant);
-        integrator->setGuidanceForceCap(1e6);
+        change(*integrator, &GuidanceSettings::schedule, GuidanceSettings::Constant);
+        change(*integrator, &GuidanceSettings::forceCap, 1e6);
         GateSettings gate;
         gate.checkBonds = gate.checkClashes = gate.checkEnergy = false;
         integrator->setGateSettings(gate);
@@ -97,12 +98,12 @@ protected:
 
 /** Sum of (length of step) (weight) over the steps with noise of the walk's grid 0, 1/4, 1/2, 1. */
 struct ScheduleCase {
-    JumpIntegrator::GuidanceSchedule schedule;
+    GuidanceSettings::Schedule schedule;
     int steps;
     double sum;
     int evaluations;
     string ofModel = "rising";
-    JumpIntegrator::GuidancePoint point = JumpIntegrator::OnPath;
+    GuidanceSettings::Point point = GuidanceSettings::OnPath;
 };
 
 } // namespace
@@ -112,22 +113,22 @@ TEST_F(GuidanceTest, LinearEnergyShiftsTheWalk) {
     Molecule molecule;
     molecule.guideBy("-f*(x - 2*y)", {100, 50, 20, 40});
     const Vec3 direction(1, -2, 0);
-    const ScheduleCase cases[] = {{JumpIntegrator::Constant, 0, 0.5, 2},
-                                  {JumpIntegrator::Rising, 0, 0.0625, 1},
-                                  {JumpIntegrator::Falling, 0, 0.4375, 2},
-                                  {JumpIntegrator::Constant, 1, 0.25, 1},
-                                  {JumpIntegrator::FromModel, 7, 0.0625, 1},
-                                  {JumpIntegrator::FromModel, 0, 0.5, 2, "constant"},
-                                  {JumpIntegrator::FromModel, 0, 0.4375, 2, "falling"},
-                                  {JumpIntegrator::Falling, 0, 0.4375, 2, "rising", JumpIntegrator::EndPoint}};
+    const ScheduleCase cases[] = {{GuidanceSettings::Constant, 0, 0.5, 2},
+                                  {GuidanceSettings::Rising, 0, 0.0625, 1},
+                                  {GuidanceSettings::Falling, 0, 0.4375, 2},
+                                  {GuidanceSettings::Constant, 1, 0.25, 1},
+                                  {GuidanceSettings::FromModel, 7, 0.0625, 1},
+                                  {GuidanceSettings::FromModel, 0, 0.5, 2, "constant"},
+                                  {GuidanceSettings::FromModel, 0, 0.4375, 2, "falling"},
+                                  {GuidanceSettings::Falling, 0, 0.4375, 2, "rising", GuidanceSettings::EndPoint}};
     const Positions free = jumpUnguided(molecule);
     for (const ScheduleCase& test : cases) {
         auto integrator = makeIntegrator(molecule.graph, makeWalk(test.ofModel));
-        integrator->setGuidanceForceGroups(Mask);
-        integrator->setGuidanceStrength(0.8);
-        integrator->setGuidanceSchedule(test.schedule);
-        integrator->setGuidanceSteps(test.steps);
-        integrator->setGuidancePoint(test.point);
+        change(*integrator, &GuidanceSettings::forceGroups, Mask);
+        change(*integrator, &GuidanceSettings::strength, 0.8);
+        change(*integrator, &GuidanceSettings::schedule, test.schedule);
+        change(*integrator, &GuidanceSettings::steps, test.steps);
+        change(*integrator, &GuidanceSettings::point, test.point);
         const Positions guided = jump(molecule, *integrator);
         // The hydrogen's force goes to its parent, half of the site's to each carbon.
         expectVector(direction * (Sigma2 * test.sum * 0.8 * (100 + 20 + 20) / kT), guided[0] - free[0]);
@@ -144,8 +145,8 @@ TEST_F(GuidanceTest, ForcesAreThoseOfThePath) {
     Molecule molecule;
     molecule.guideBy("0.5*f*(x^2 + y^2 + z^2)", {k, 0, k, k});
     auto integrator = makeIntegrator(molecule.graph);
-    integrator->setGuidanceForceGroups(Mask);
-    integrator->setGuidanceSteps(1);
+    change(*integrator, &GuidanceSettings::forceGroups, Mask);
+    change(*integrator, &GuidanceSettings::steps, 1);
     const vector<Vec3> shifts = findShifts(molecule, *integrator);
     // The only guided step begins at t = 1/4, after the draw of the start and one step of noise.
     const CounterNoise noise(Seed, 0, 0);
@@ -171,8 +172,8 @@ TEST_F(GuidanceTest, ForcesAreCapped) {
     Molecule molecule;
     molecule.guideBy("-f*(x - 2*y)", {1e5, 10, 0, 0});
     auto integrator = makeIntegrator(molecule.graph);
-    integrator->setGuidanceForceGroups(Mask);
-    integrator->setGuidanceForceCap(100);
+    change(*integrator, &GuidanceSettings::forceGroups, Mask);
+    change(*integrator, &GuidanceSettings::forceCap, 100);
     const vector<Vec3> shifts = findShifts(molecule, *integrator);
     const double gain = Sigma2 * 0.5 / kT;
     expectVector(Vec3(1, -2, 0) * (100 / sqrt(5) * gain), shifts[0]);
@@ -185,9 +186,9 @@ TEST_F(GuidanceTest, WhatIsNotGuidedIsAsItWas) {
     const Positions free = jumpUnguided(molecule);
     auto noGroup = makeIntegrator(molecule.graph), noStrength = makeIntegrator(molecule.graph),
          noForce = makeIntegrator(molecule.graph);
-    noStrength->setGuidanceForceGroups(Mask);
-    noStrength->setGuidanceStrength(0);
-    noForce->setGuidanceForceGroups(1 << 9);
+    change(*noStrength, &GuidanceSettings::forceGroups, Mask);
+    change(*noStrength, &GuidanceSettings::strength, 0);
+    change(*noForce, &GuidanceSettings::forceGroups, 1 << 9);
     EXPECT_EQ(free, jump(molecule, *noGroup));
     EXPECT_EQ(free, jump(molecule, *noStrength));
     EXPECT_EQ(noStrength->getStatistics().guidanceEvaluations, 0);
@@ -200,7 +201,7 @@ TEST_F(GuidanceTest, ForcesThatAreNotFinite) {
     Molecule molecule;
     molecule.guideBy("sqrt(-f*(1 + x^2))", {1, 0, 0, 0});
     auto integrator = makeIntegrator(molecule.graph);
-    integrator->setGuidanceForceGroups(Mask);
+    change(*integrator, &GuidanceSettings::forceGroups, Mask);
     expectVector(Vec3(), findShifts(molecule, *integrator)[0]);
 }
 
@@ -208,8 +209,8 @@ TEST_F(GuidanceTest, StateIsRestoredAfterRefusal) {
     Molecule molecule;
     molecule.guideBy("-f*(x - 2*y)", {100, 50, 20, 40});
     auto integrator = makeIntegrator(molecule.graph);
-    integrator->setGuidanceForceGroups(Mask);
-    integrator->setRepairPolicy(JumpIntegrator::Never);
+    change(*integrator, &GuidanceSettings::forceGroups, Mask);
+    change(*integrator, &RepairSettings::policy, RepairSettings::Never);
     struct Veto : ProposalFilter {
         bool accept(Context&) override { return false; }
     };
@@ -234,8 +235,8 @@ TEST_F(GuidanceTest, MoleculesInABoxAreGuidedAsOnReference) {
     auto tested = makeIntegrator(solution.graph, walk), reference = makeIntegrator(solution.graph, walk);
     for (JumpIntegrator* integrator : {tested.get(), reference.get()}) {
         integrator->setIntegrationForceGroups(-1);
-        integrator->setGuidanceForceGroups(1); // its bonds and the argon round it
-        integrator->setGuidanceForceCap(3000);
+        change(*integrator, &GuidanceSettings::forceGroups, 1); // its bonds and the argon round it
+        change(*integrator, &GuidanceSettings::forceCap, 3000);
     }
     Context context(solution.system, *tested, getPlatform());
     solution.warmUp(context, tested->getRelaxationIntegrator(), Temperature, 300);
@@ -253,14 +254,15 @@ TEST_F(GuidanceTest, RefusesBadSettings) {
     Molecule molecule;
     auto integrator = makeIntegrator(molecule.graph);
     const double nan = numeric_limits<double>::quiet_NaN();
-    expectError([&] { integrator->setGuidanceStrength(-1); }, "strength of the guidance");
-    expectError([&] { integrator->setGuidanceStrength(nan); }, "strength of the guidance");
-    expectError([&] { integrator->setGuidanceForceCap(0); }, "guiding force");
-    expectError([&] { integrator->setGuidanceSteps(-1); }, "guided steps");
-    expectError([&] { integrator->setGuidanceSchedule((JumpIntegrator::GuidanceSchedule)9); }, "schedule");
-    expectError([&] { integrator->setGuidancePoint((JumpIntegrator::GuidancePoint)2); }, "point of the guidance");
-    integrator->setTimeGrid({0, 1});
-    integrator->setGuidanceForceGroups(Mask);
+    expectError([&] { change(*integrator, &GuidanceSettings::strength, -1); }, "strength of the guidance");
+    expectError([&] { change(*integrator, &GuidanceSettings::strength, nan); }, "strength of the guidance");
+    expectError([&] { change(*integrator, &GuidanceSettings::forceCap, 0); }, "guiding force");
+    expectError([&] { change(*integrator, &GuidanceSettings::steps, -1); }, "guided steps");
+    expectError([&] { change(*integrator, &GuidanceSettings::schedule, (GuidanceSettings::Schedule)9); }, "schedule");
+    expectError([&] { change(*integrator, &GuidanceSettings::point, (GuidanceSettings::Point)2); },
+                "point of the guidance");
+    change(*integrator, &SamplerSettings::timeGrid, {0, 1});
+    change(*integrator, &GuidanceSettings::forceGroups, Mask);
     Context context(molecule.system, *integrator, getPlatform());
     context.setPositions(molecule.positions);
     expectError([&] { integrator->step(1); }, "single step");
@@ -270,21 +272,21 @@ TEST_F(GuidanceTest, RefusesBadSettings) {
 TEST_F(GuidanceTest, SettingsAreSaved) {
     Molecule molecule;
     auto integrator = makeIntegrator(molecule.graph, makeWalk("constant"));
-    integrator->setGuidanceForceGroups(Mask);
-    integrator->setGuidanceStrength(0.3);
-    integrator->setGuidanceSchedule(JumpIntegrator::Falling);
-    integrator->setGuidancePoint(JumpIntegrator::EndPoint);
-    integrator->setGuidanceForceCap(77);
-    integrator->setGuidanceSteps(4);
+    change(*integrator, &GuidanceSettings::forceGroups, Mask);
+    change(*integrator, &GuidanceSettings::strength, 0.3);
+    change(*integrator, &GuidanceSettings::schedule, GuidanceSettings::Falling);
+    change(*integrator, &GuidanceSettings::point, GuidanceSettings::EndPoint);
+    change(*integrator, &GuidanceSettings::forceCap, 77);
+    change(*integrator, &GuidanceSettings::steps, 4);
     stringstream xml;
     XmlSerializer::serialize<Integrator>(integrator.get(), "Integrator", xml);
     const unique_ptr<Integrator> copy(XmlSerializer::deserialize<Integrator>(xml));
     const auto& read = dynamic_cast<const JumpIntegrator&>(*copy);
-    EXPECT_EQ(read.getGuidanceForceGroups(), Mask);
-    EXPECT_EQ(read.getGuidanceStrength(), 0.3);
-    EXPECT_EQ(read.getGuidanceSchedule(), JumpIntegrator::Falling);
-    EXPECT_EQ(read.getGuidancePoint(), JumpIntegrator::EndPoint);
+    EXPECT_EQ(read.getGuidanceSettings().forceGroups, Mask);
+    EXPECT_EQ(read.getGuidanceSettings().strength, 0.3);
+    EXPECT_EQ(read.getGuidanceSettings().schedule, GuidanceSettings::Falling);
+    EXPECT_EQ(read.getGuidanceSettings().point, GuidanceSettings::EndPoint);
     EXPECT_EQ(read.getModel().getGuidanceSchedule(), "constant");
-    EXPECT_EQ(read.getGuidanceForceCap(), 77);
-    EXPECT_EQ(read.getGuidanceSteps(), 4);
+    EXPECT_EQ(read.getGuidanceSettings().forceCap, 77);
+    EXPECT_EQ(read.getGuidanceSettings().steps, 4);
 }

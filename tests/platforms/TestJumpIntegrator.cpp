@@ -8,6 +8,7 @@
 #include <memory>
 #include <sstream>
 
+#include "ChangeSettings.h"
 #include "JumpIntegrator.h"
 #include "OpenMM.h"
 #include "PlatformTest.h"
@@ -145,13 +146,16 @@ TEST_F(JumpIntegratorTest, RefusesBadSettings) {
     expectError([&] { integrator.setRelaxationSteps(-1); }, "relaxation steps");
     expectError([&] { integrator.setRelaxationFriction(-1); }, "friction of the relaxation");
     expectError([&] { integrator.setMaxAttempts(0); }, "attempts");
-    expectError([&] { integrator.setRepairIterations(0); }, "repair iterations");
-    expectError([&] { integrator.setRepairTolerance(0); }, "repair tolerance");
-    expectError([&] { integrator.setTetherStrength(-1); }, "tether strength");
-    expectError([&] { integrator.setTetherStrength(nan); }, "tether strength");
-    expectError([&] { integrator.setTimeGrid({0, 0.5, 0.5, 1}); }, "strictly increasing");
-    expectError([&] { integrator.setTimeGrid({0.1, 1}); }, "from 0 to 1");
-    expectError([&] { integrator.setNetworkThreads(-1); }, "threads");
+    expectError([&] { change(integrator, &RepairSettings::iterations, 0); }, "repair iterations");
+    expectError([&] { change(integrator, &RepairSettings::tolerance, 0); }, "repair tolerance");
+    expectError([&] { change(integrator, &RepairSettings::tetherStrength, -1); }, "tether strength");
+    expectError([&] { change(integrator, &RepairSettings::tetherStrength, nan); }, "tether strength");
+    expectError([&] { change(integrator, &SamplerSettings::timeGrid, {0, 0.5, 0.5, 1}); }, "strictly increasing");
+    expectError([&] { change(integrator, &SamplerSettings::timeGrid, {0.1, 1}); }, "from 0 to 1");
+    expectError([&] { change(integrator, &SamplerSettings::threads, -1); }, "threads");
+    expectError([&] { integrator.setCurrentIntegrator(0); }, "no other to choose");
+    VerletIntegrator other(0.001);
+    expectError([&] { integrator.addIntegrator(&other); }, "none can be added");
     expectError([&] { integrator.setStepSize(0.002); }, "step size");
     GateSettings gate;
     gate.minBondRatio = 2;
@@ -281,7 +285,7 @@ TEST_F(JumpIntegratorTest, RefusalRestoresTheStateBitForBit) {
     violent.priorVariance = 4.0; // 2 A: breaks every bond
     auto integrator = makeIntegrator(chain, makeModel(violent));
     integrator->setMaxAttempts(3);
-    integrator->setRepairPolicy(JumpIntegrator::Never);
+    change(*integrator, &RepairSettings::policy, RepairSettings::Never);
     Context context(chain.system, *integrator, getPlatform());
     context.setPositions(chain.positions);
     context.setVelocitiesToTemperature(300.0, 1);
@@ -305,7 +309,7 @@ TEST_F(JumpIntegratorTest, EnergyGateCounts) {
     gate.maxEnergyIncrease = 1e-6; // from the minimum, every displacement costs more
     integrator->setGateSettings(gate);
     integrator->setMaxAttempts(2);
-    integrator->setRepairPolicy(JumpIntegrator::Never);
+    change(*integrator, &RepairSettings::policy, RepairSettings::Never);
     Context context(chain.system, *integrator, getPlatform());
     context.setPositions(chain.positions);
     LocalEnergyMinimizer::minimize(context, 0.01);
@@ -319,8 +323,8 @@ TEST_F(JumpIntegratorTest, RepairMendsWhatRedrawingCannot) {
     Chain chain;
     auto integrator = makeIntegrator(chain, makeModel(makeRoughWalk()));
     integrator->setMaxAttempts(1);
-    integrator->setRepairIterations(500);
-    integrator->setRepairTolerance(1.0);
+    change(*integrator, &RepairSettings::iterations, 500);
+    change(*integrator, &RepairSettings::tolerance, 1.0);
     Context context(chain.system, *integrator, getPlatform());
     context.setPositions(chain.positions);
     integrator->step(20);
@@ -329,7 +333,7 @@ TEST_F(JumpIntegratorTest, RepairMendsWhatRedrawingCannot) {
 
     // The policy Always minimises good proposals too.
     auto always = makeIntegrator(chain, makeModel());
-    always->setRepairPolicy(JumpIntegrator::Always);
+    change(*always, &RepairSettings::policy, RepairSettings::Always);
     Context other(chain.system, *always, getPlatform());
     other.setPositions(chain.positions);
     always->step(5);
@@ -370,7 +374,7 @@ TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesOfRefusedProposals) {
     for (bool open : {true, false}) {
         auto integrator = makeIntegrator(chain, model);
         integrator->setMaxAttempts(3);
-        integrator->setRepairPolicy(JumpIntegrator::Never);
+        change(*integrator, &RepairSettings::policy, RepairSettings::Never);
         integrator->setAnnotation(!open);
         if (open) {
             integrator->setGateSettings(makeOpenGate());
@@ -399,7 +403,7 @@ TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesBeforeARepair) {
     for (bool repair : {false, true}) {
         auto integrator = makeIntegrator(chain, model);
         integrator->setGateSettings(makeOpenGate());
-        integrator->setRepairPolicy(repair ? JumpIntegrator::Always : JumpIntegrator::Never);
+        change(*integrator, &RepairSettings::policy, repair ? RepairSettings::Always : RepairSettings::Never);
         integrator->setAnnotation(true);
         Context context(chain.system, *integrator, getPlatform());
         context.setPositions(chain.positions);
@@ -423,8 +427,8 @@ TEST_F(JumpIntegratorTest, AnnotationChangesNoTrajectory) {
     context.setVelocitiesToTemperature(300.0, 1);
     stringstream start;
     context.createCheckpoint(start);
-    for (auto policy : {JumpIntegrator::Never, JumpIntegrator::WhenNeeded, JumpIntegrator::Always}) {
-        integrator->setRepairPolicy(policy);
+    for (auto policy : {RepairSettings::Never, RepairSettings::WhenNeeded, RepairSettings::Always}) {
+        change(*integrator, &RepairSettings::policy, policy);
         vector<Vec3> positions[2], velocities[2];
         JumpStatistics statistics[2];
         for (bool annotate : {false, true}) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <sstream>
 
+#include "ChangeSettings.h"
 #include "JumpIntegrator.h"
 #include "LearnedForce.h"
 #include "Molecules.h"
@@ -239,13 +240,13 @@ TEST_F(LearnedForceTest, GuidesJumpsAtTheirTime) {
         JumpIntegrator integrator(JumpModel::fromBytes(walk.getBytes()), mixture.graph, 300, 1, 0.001);
         integrator.setRandomNumberSeed(4);
         integrator.setRelaxationSteps(0);
-        integrator.setUseDoublePrecision(true);
+        change(integrator, &SamplerSettings::useDoublePrecision, true);
         integrator.setIntegrationForceGroups(1);
-        integrator.setGuidanceForceGroups(4);
-        integrator.setGuidanceStrength(strength);
-        integrator.setGuidanceSchedule(JumpIntegrator::Constant);
-        integrator.setGuidanceForceCap(1e9);
-        integrator.setTimeGrid({0, 0.5, 1}); // only the step at time 0 has noise
+        change(integrator, &GuidanceSettings::forceGroups, 4);
+        change(integrator, &GuidanceSettings::strength, strength);
+        change(integrator, &GuidanceSettings::schedule, GuidanceSettings::Constant);
+        change(integrator, &GuidanceSettings::forceCap, 1e9);
+        change(integrator, &SamplerSettings::timeGrid, {0, 0.5, 1}); // only the step at time 0 has noise
         GateSettings gate;
         gate.checkBonds = gate.checkClashes = false;
         integrator.setGateSettings(gate);

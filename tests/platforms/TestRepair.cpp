@@ -5,6 +5,7 @@
 #include <memory>
 #include <sstream>
 
+#include "ChangeSettings.h"
 #include "JumpIntegrator.h"
 #include "Molecules.h"
 #include "PlatformTest.h"
@@ -84,8 +85,8 @@ protected:
         auto integrator = make_unique<JumpIntegrator>(makeModel(width), graph, 300.0, 1.0, 0.002);
         integrator->setRandomNumberSeed(3);
         integrator->setRelaxationSteps(0);
-        integrator->setUseDoublePrecision(true);
-        integrator->setRepairPolicy(JumpIntegrator::Always);
+        change(*integrator, &SamplerSettings::useDoublePrecision, true);
+        change(*integrator, &RepairSettings::policy, RepairSettings::Always);
         GateSettings open;
         open.checkBonds = open.checkClashes = open.checkStereocenters = open.checkEnergy = false;
         integrator->setGateSettings(open);
@@ -100,7 +101,7 @@ protected:
     }
     /** Where one step leaves the particles. */
     static Positions repairOnce(const Springs& springs, JumpIntegrator& integrator, int iterations) {
-        integrator.setRepairIterations(iterations);
+        change(integrator, &RepairSettings::iterations, iterations);
         Context context(springs.system, integrator, getPlatform());
         context.setPositions(springs.positions);
         integrator.step(1);
@@ -114,8 +115,8 @@ protected:
 TEST_F(RepairTest, FindsTheMinimumOfSprings) {
     Springs springs;
     auto integrator = makeIntegrator(springs.graph, 0.3);
-    integrator->setTetherStrength(0);
-    integrator->setRepairTolerance(isSinglePrecision() ? 1 : 1e-2);
+    change(*integrator, &RepairSettings::tetherStrength, 0);
+    change(*integrator, &RepairSettings::tolerance, isSinglePrecision() ? 1 : 1e-2);
     Context context(springs.system, *integrator, getPlatform());
     context.setPositions(springs.positions);
     stringstream start(ios_base::in | ios_base::out | ios_base::binary);
@@ -127,7 +128,7 @@ TEST_F(RepairTest, FindsTheMinimumOfSprings) {
         const double last = record.energyRepaired;
         start.seekg(0);
         context.loadCheckpoint(start); // the same proposal again
-        integrator->setRepairIterations(bound);
+        change(*integrator, &RepairSettings::iterations, bound);
         integrator->resetStatistics();
         integrator->step(1);
         record = integrator->getLastJump();
@@ -146,11 +147,11 @@ TEST_F(RepairTest, EvaluatesTheForcesAsOftenAsItSays) {
     auto* counter = new HostForce();
     springs.system.addForce(counter);
     auto integrator = makeIntegrator(springs.graph, 0.3);
-    integrator->setRepairTolerance(1e-6); // out of reach
+    change(*integrator, &RepairSettings::tolerance, 1e-6); // out of reach
     Context context(springs.system, *integrator, getPlatform());
     context.setPositions(springs.positions);
     for (int bound : {1, 2, 17}) {
-        integrator->setRepairIterations(bound);
+        change(*integrator, &RepairSettings::iterations, bound);
         counter->evaluations = 0;
         integrator->step(1);
         EXPECT_EQ(integrator->getLastJump().repairEvaluations, bound);
@@ -228,9 +229,9 @@ TEST_F(RepairTest, TetherHoldsModelAtoms) {
     springs.system.addForce(well);
 
     auto integrator = makeIntegrator(springs.graph, 0.1);
-    integrator->setTetherStrength(800);
-    integrator->setRepairTolerance(0.05);
-    integrator->setRepairIterations(2000);
+    change(*integrator, &RepairSettings::tetherStrength, 800);
+    change(*integrator, &RepairSettings::tolerance, 0.05);
+    change(*integrator, &RepairSettings::iterations, 2000);
     Context context(springs.system, *integrator, getPlatform());
     context.setPositions(springs.positions);
     stringstream start(ios_base::in | ios_base::out | ios_base::binary);
@@ -239,7 +240,7 @@ TEST_F(RepairTest, TetherHoldsModelAtoms) {
     for (bool repaired : {false, true}) {
         start.seekg(0);
         context.loadCheckpoint(start); // the same proposal again
-        integrator->setRepairPolicy(repaired ? JumpIntegrator::Always : JumpIntegrator::Never);
+        change(*integrator, &RepairSettings::policy, repaired ? RepairSettings::Always : RepairSettings::Never);
         integrator->step(1);
         results[repaired] = getPositions(context);
     }
@@ -282,8 +283,8 @@ TEST_F(RepairTest, ConstraintsHoldAndTheSystemStays) {
 TEST_F(RepairTest, RefusedRepairRestoresTheStateBitForBit) {
     Solution solution;
     auto integrator = makeIntegrator(solution.graph, 0.5);
-    integrator->setRepairPolicy(JumpIntegrator::WhenNeeded);
-    integrator->setRepairIterations(3);
+    change(*integrator, &RepairSettings::policy, RepairSettings::WhenNeeded);
+    change(*integrator, &RepairSettings::iterations, 3);
     GateSettings gate = integrator->getGateSettings();
     gate.checkEnergy = true;
     gate.maxEnergyIncrease = 1e-6;
@@ -303,8 +304,8 @@ TEST_F(RepairTest, RefusedRepairRestoresTheStateBitForBit) {
 TEST_F(RepairTest, StopsAtTheEnergyBeforeTheJump) {
     Solution solution;
     auto integrator = makeIntegrator(solution.graph, 0.5);
-    integrator->setRepairIterations(400);
-    integrator->setRepairTolerance(5);
+    change(*integrator, &RepairSettings::iterations, 400);
+    change(*integrator, &RepairSettings::tolerance, 5);
     GateSettings gate = integrator->getGateSettings();
     gate.checkEnergy = true;
     gate.maxEnergyIncrease = 20;
@@ -314,7 +315,7 @@ TEST_F(RepairTest, StopsAtTheEnergyBeforeTheJump) {
     const State start = context.getState(State::Positions);
     double energies[2];
     for (bool always : {false, true}) {
-        integrator->setRepairPolicy(always ? JumpIntegrator::Always : JumpIntegrator::WhenNeeded);
+        change(*integrator, &RepairSettings::policy, always ? RepairSettings::Always : RepairSettings::WhenNeeded);
         context.setPositions(start.getPositions());
         integrator->step(1);
         const JumpRecord& record = integrator->getLastJump();
@@ -335,8 +336,8 @@ TEST_F(RepairTest, AgreesWithReference) {
     referenceContext.setPositions(getPositions(testedContext));
     for (JumpIntegrator* integrator : {tested.get(), reference.get()}) {
         integrator->setConstraintTolerance(1e-6);
-        integrator->setRepairIterations(20);
-        integrator->setRepairTolerance(1e-3);
+        change(*integrator, &RepairSettings::iterations, 20);
+        change(*integrator, &RepairSettings::tolerance, 1e-3);
         integrator->step(1);
         EXPECT_EQ(integrator->getLastJump().repairEvaluations, 20);
     }

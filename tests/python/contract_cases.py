@@ -63,6 +63,16 @@ def vacuum() -> Molecule:
     return Molecule(copy.deepcopy(made.topology), copy.deepcopy(made.system), made.positions)
 
 
+def change(integrator, **settings):
+    """Change settings of a JumpIntegrator by name, whichever of its structs of settings holds them."""
+    kinds = ("Gate", "Repair", "Guidance", "Sampler")
+    for name, value in settings.items():
+        kind = next(kind for kind in kinds if hasattr(getattr(integrator, f"get{kind}Settings")(), name))
+        held = getattr(integrator, f"get{kind}Settings")()
+        setattr(held, name, value)
+        getattr(integrator, f"set{kind}Settings")(held)
+
+
 def make(
     molecule: Molecule | None = None,
     *,

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from contract_cases import make, positions, simulate, time_of, vacuum, velocities, walk
+from contract_cases import change, make, positions, simulate, time_of, vacuum, velocities, walk
 from openmm import app
-from openmmjump import JumpIntegrator
+from openmmjump import RepairSettings
 
-POLICIES = {"Never": JumpIntegrator.Never, "WhenNeeded": JumpIntegrator.WhenNeeded, "Always": JumpIntegrator.Always}
+POLICIES = {"Never": RepairSettings.Never, "WhenNeeded": RepairSettings.WhenNeeded, "Always": RepairSettings.Always}
 INTERVAL = 5  # jumps from checkpoint to checkpoint
 
 
@@ -23,7 +23,7 @@ def bold_simulation(platform: str, seed: int = 7) -> app.Simulation:
     molecule = vacuum()
     integrator = make(molecule, model=walk(0.005), seed=seed)
     integrator.setMaxAttempts(2)
-    integrator.setRepairIterations(10)
+    change(integrator, iterations=10)
     made = simulate(molecule, integrator, platform)
     made.context.setVelocitiesToTemperature(300, 1)
     return made
@@ -43,7 +43,7 @@ def result(run: app.Simulation) -> dict[str, np.ndarray]:
 def continue_runs(platform: str, folder: Path) -> None:
     run = bold_simulation(platform, seed=12345)  # what is loaded brings its own seed
     for policy, number in POLICIES.items():
-        run.integrator.setRepairPolicy(number)
+        change(run.integrator, policy=number)
         for kind, load in (("checkpoint", run.loadCheckpoint), ("State", run.loadState)):
             if kind == "State":
                 run.context.reinitialize()  # in a Context that went past it, a State goes on with other noise

@@ -14,7 +14,7 @@ import pytest
 from contract_cases import make, positions, potential_energy, simulate, vacuum, walk
 from openmm import app
 from openmm.app.internal.xtc_utils import read_xtc
-from openmmjump import JumpIntegrator
+from openmmjump import RepairSettings
 from openmmjump.reporters import AnnotationReporter
 
 
@@ -83,14 +83,13 @@ def test_refused_and_repaired_jumps(tmp_path):
     """A jump that breaks bonds has a raw energy, too; what follows is labelled with its own."""
     run = annotated(0.02)
     run.integrator.setMaxAttempts(1)
-    run.integrator.setRepairPolicy(JumpIntegrator.Never)
+    run.integrator.setRepairSettings(RepairSettings(policy=RepairSettings.Never))
     kept = run_steps(run, AnnotationReporter(tmp_path / "never.parquet", 1), 4)
     for row, (_, energy) in zip(read(tmp_path / "never.parquet"), kept, strict=True):
         assert not row["accepted"]
         assert row["initial_energy_kJ_mol"] > 1000 + row["final_energy_kJ_mol"]
         assert row["final_energy_kJ_mol"] == pytest.approx(energy)
-    run.integrator.setRepairPolicy(JumpIntegrator.WhenNeeded)
-    run.integrator.setRepairIterations(1000)
+    run.integrator.setRepairSettings(RepairSettings(policy=RepairSettings.WhenNeeded, iterations=1000))
     run_steps(run, AnnotationReporter(tmp_path / "mended.parquet", 1), 4)
     mended = [row for row in read(tmp_path / "mended.parquet") if row["accepted"]]
     assert mended

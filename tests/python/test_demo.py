@@ -263,8 +263,11 @@ class StandIn(openmm.LangevinMiddleIntegrator):
     def setMaxAttempts(self, attempts):
         assert attempts == 1
 
-    def setRepairPolicy(self, policy):
-        assert policy == self.Never
+    def getRepairSettings(self):
+        return SimpleNamespace(Never=0)
+
+    def setRepairSettings(self, settings):
+        assert settings.policy == settings.Never
 
 
 class Totals:

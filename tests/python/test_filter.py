@@ -14,7 +14,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
-from openmmjump import JumpIntegrator, JumpModel, MolecularGraph
+from openmmjump import JumpIntegrator, JumpModel, MolecularGraph, RepairSettings
 from openmmjump.demo.molecule import ONE_THREAD, build_molecule
 
 MOLECULE = build_molecule()
@@ -28,7 +28,7 @@ def make(relaxation_steps=2):
     integrator.setRandomNumberSeed(5)
     integrator.setRelaxationSteps(relaxation_steps)
     integrator.setMaxAttempts(4)
-    integrator.setRepairPolicy(JumpIntegrator.Never)
+    integrator.setRepairSettings(RepairSettings(policy=RepairSettings.Never))
     gate = integrator.getGateSettings()
     for name in ("checkBonds", "checkClashes", "checkStereocenters", "checkStereoBonds", "checkEnergy"):
         setattr(gate, name, False)

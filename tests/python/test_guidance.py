@@ -17,50 +17,42 @@ import openmm
 import pytest
 from contract_cases import make, positions, shipped, simulate, solvated_by_formula
 from openmm import Context, Platform, VerletIntegrator, app, unit
-from openmmjump import data
+from openmmjump import GuidanceSettings, data
 from openmmjump.demo.guidance import guide
 from openmmjump.demo.runs import remove_safeguards
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GROUP = 7
-PER_NM = unit.kilojoules_per_mole / unit.nanometer
 
 
 def test_settings():
-    integrator = make()
-    assert integrator.getGuidanceForceGroups() == 0
-    assert integrator.getGuidanceStrength() == 1
-    assert integrator.getGuidanceSchedule() == integrator.FromModel
-    assert integrator.getGuidancePoint() == integrator.OnPath
-    integrator.setGuidanceForceGroups({0, 5, 31})
-    assert integrator.getGuidanceForceGroups() == (1 | 1 << 5 | 1 << 31) - (1 << 32)
-    integrator.setGuidanceForceGroups(6)
-    assert integrator.getGuidanceForceGroups() == 6
-    integrator.setGuidanceForceGroups(0xFFFFFFFF)
-    assert integrator.getGuidanceForceGroups() == -1
-    integrator.setGuidanceForceGroups(set())
-    assert integrator.getGuidanceForceGroups() == 0
-    integrator.setGuidanceForceCap(1 * unit.kilocalorie_per_mole / unit.angstrom)
-    assert integrator.getGuidanceForceCap().value_in_unit(PER_NM) == pytest.approx(41.84)
+    settings = make().getGuidanceSettings()
+    assert settings == GuidanceSettings()
+    assert (settings.forceGroups, settings.strength, settings.steps) == (0, 1, 0)
+    assert (settings.schedule, settings.point) == (GuidanceSettings.FromModel, GuidanceSettings.OnPath)
+    for groups, mask in (({0, 5, 31}, (1 | 1 << 5 | 1 << 31) - (1 << 32)), (6, 6), (0xFFFFFFFF, -1), (set(), 0)):
+        settings.forceGroups = groups
+        assert settings.forceGroups == mask == GuidanceSettings(forceGroups=groups).forceGroups
+    settings.forceCap = 1 * unit.kilocalorie_per_mole / unit.angstrom
+    assert settings.forceCap == pytest.approx(41.84)
     with pytest.raises(openmm.OpenMMException, match="force groups are numbers from 0 to 31"):
-        integrator.setGuidanceForceGroups({32})
+        settings.forceGroups = {32}
+    with pytest.raises(TypeError, match=r"the forceCap must be in .* or a compatible unit, not in nanometer"):
+        settings.forceCap = 3 * unit.nanometer
     with pytest.raises(openmm.OpenMMException, match="strength"):
-        integrator.setGuidanceStrength(-1)
-    with pytest.raises(TypeError, match="largest guiding force"):
-        integrator.setGuidanceForceCap(3 * unit.nanometer)
+        make().setGuidanceSettings(GuidanceSettings(strength=-1))
+    with pytest.raises(openmm.OpenMMException, match="largest guiding force"):
+        GuidanceSettings(forceCap=0).validate()
 
 
 def test_settings_survive_pickling():
+    settings = GuidanceSettings(
+        forceGroups={3}, strength=0.5, schedule=GuidanceSettings.Falling, point=GuidanceSettings.EndPoint, steps=4
+    )
     integrator = make()
-    integrator.setGuidanceForceGroups({3})
-    integrator.setGuidanceStrength(0.5)
-    integrator.setGuidanceSchedule(integrator.Falling)
-    integrator.setGuidancePoint(integrator.EndPoint)
-    copy = pickle.loads(pickle.dumps(integrator))
-    assert copy.getGuidanceForceGroups() == 8
-    assert copy.getGuidanceStrength() == 0.5
-    assert copy.getGuidanceSchedule() == copy.Falling
-    assert copy.getGuidancePoint() == copy.EndPoint
+    integrator.setGuidanceSettings(settings)
+    assert pickle.loads(pickle.dumps(integrator)).getGuidanceSettings() == settings != GuidanceSettings()
+    assert settings.forceGroups == 8
 
 
 def proposals(forces, change, name, count=20):
@@ -124,9 +116,11 @@ def test_any_force_steers(bias, point, name):
     force, measure = biases()[bias]
 
     def on(integrator):
-        integrator.setGuidanceForceGroups({GROUP})
-        integrator.setGuidanceSchedule(integrator.Constant)
-        integrator.setGuidancePoint(getattr(integrator, point))
+        integrator.setGuidanceSettings(
+            GuidanceSettings(
+                forceGroups={GROUP}, schedule=GuidanceSettings.Constant, point=getattr(GuidanceSettings, point)
+            )
+        )
 
     guided, _, integrator = proposals([force], on, name)
     free, _, _ = proposals([], lambda integrator: None, name)

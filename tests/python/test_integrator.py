@@ -25,7 +25,16 @@ import numpy as np
 import openmm
 import pytest
 from openmm import XmlSerializer, app, unit
-from openmmjump import GateSettings, JumpIntegrator, JumpModel, MolecularGraph, reporters
+from openmmjump import (
+    GateSettings,
+    GuidanceSettings,
+    JumpIntegrator,
+    JumpModel,
+    MolecularGraph,
+    RepairSettings,
+    SamplerSettings,
+    reporters,
+)
 from openmmjump.demo.molecule import ONE_THREAD, build_molecule, equilibrate
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -126,7 +135,7 @@ def run(shared):
     integrator = simulation.integrator
     integrator.resetStatistics()
     integrator.setRelaxationSteps(3)
-    integrator.setRepairPolicy(JumpIntegrator.WhenNeeded)
+    integrator.setRepairSettings(RepairSettings())
     assert integrator.getJumpNumber() == 0 and simulation.currentStep == 0
     return simulation
 
@@ -243,8 +252,6 @@ def test_getters_have_units():
         (integrator.getLagTime(), LAG, unit.picosecond),
         (integrator.getStepSize(), LAG + 50 * 0.004, unit.picosecond),
         (integrator.getRelaxationFriction(), 20, PER_PS),
-        (integrator.getRepairTolerance(), 100, TOLERANCE),
-        (integrator.getTetherStrength(), 1000, TETHER),
         (integrator.getModel().getLagTime(), LAG, unit.picosecond),
         (integrator.getModel().getTemperature(), 300, unit.kelvin),
     ):
@@ -253,15 +260,16 @@ def test_getters_have_units():
     for plain, expected in (
         (integrator.getRelaxationSteps(), 50),
         (integrator.getMaxAttempts(), 10),
-        (integrator.getRepairPolicy(), JumpIntegrator.WhenNeeded),
-        (integrator.getRepairIterations(), 50),
-        (integrator.getNetworkThreads(), 0),
         (integrator.getRandomNumberSeed(), 0),
         (integrator.getJumpNumber(), 0),
         (integrator.getConstraintTolerance(), 1e-5),
     ):
         assert plain == expected and not unit.is_quantity(plain)
-    assert integrator.getUseDoublePrecision() is False and integrator.getUseCudaGraphs() is False
+    repair, sampler = integrator.getRepairSettings(), integrator.getSamplerSettings()
+    assert (repair.policy, repair.iterations) == (RepairSettings.WhenNeeded, 50)
+    assert (repair.tolerance, repair.tetherStrength) == (100, 1000)
+    assert sampler.useDoublePrecision is False and sampler.useCudaGraphs is False
+    assert (sampler.timeGrid, sampler.threads) == ((), 0)
     grid = integrator.getTimeGrid()
     assert grid == model().getTimeGrid() and grid[0] == 0 and grid[-1] == 1 and list(grid) == sorted(set(grid))
 
@@ -275,24 +283,10 @@ def test_getters_have_units():
         ("RelaxationFriction", 5, 5 * PER_PS),
         ("RelaxationFriction", 5000 / unit.nanosecond, 5 * PER_PS),
         ("RelaxationFriction", 0, 0 * PER_PS),
-        ("RepairTolerance", 10.5, 10.5 * TOLERANCE),
-        ("RepairTolerance", 1 * unit.kilocalorie_per_mole / unit.angstrom, 41.84 * TOLERANCE),
-        ("TetherStrength", 0, 0 * TETHER),
-        ("TetherStrength", 2 * unit.kilojoule_per_mole / unit.angstrom**2, 200 * TETHER),
         ("RelaxationSteps", 0, 0),
         ("RelaxationSteps", np.int64(7), 7),
         ("MaxAttempts", 1, 1),
-        ("RepairPolicy", JumpIntegrator.Never, 0),
-        ("RepairPolicy", JumpIntegrator.WhenNeeded, 1),
-        ("RepairPolicy", JumpIntegrator.Always, 2),
-        ("RepairIterations", 17, 17),
-        ("UseDoublePrecision", True, True),
-        ("UseCudaGraphs", True, True),
-        ("NetworkThreads", 2, 2),
         ("RandomNumberSeed", -5, -5),
-        ("TimeGrid", [0, 0.5, 1], (0, 0.5, 1)),
-        ("TimeGrid", (0, 1), (0, 1)),
-        ("TimeGrid", np.linspace(0, 1, 5), (0, 0.25, 0.5, 0.75, 1)),
         ("ConstraintTolerance", 1e-6, 1e-6),
     ],
 )
@@ -315,28 +309,9 @@ def test_setters_round_trip(setting, value, expected):
         ("Temperature", 300 * unit.nanometer, TypeError, "temperature must be in kelvin .* not in nanometer"),
         ("RelaxationFriction", -1, OpenMMException, "friction of the relaxation cannot be negative"),
         ("RelaxationFriction", 1 * unit.picosecond, TypeError, "friction must be .* not in picosecond"),
-        ("RepairTolerance", 0, OpenMMException, "repair tolerance must be above 0"),
-        (
-            "RepairTolerance",
-            1 * unit.kilojoule_per_mole,
-            TypeError,
-            "repair tolerance must be .* not in kilojoule/mole",
-        ),
-        ("TetherStrength", -1, OpenMMException, "tether strength cannot be negative"),
-        ("TetherStrength", 1 * unit.kilojoule_per_mole, TypeError, "tether strength must be .* not in kilojoule/mole"),
         ("RelaxationSteps", -1, OpenMMException, "relaxation steps cannot be negative"),
         ("RelaxationSteps", 2.5, TypeError, "int"),
         ("MaxAttempts", 0, OpenMMException, "attempts must be at least 1"),
-        ("RepairPolicy", 3, OpenMMException, "unknown repair policy"),
-        ("RepairPolicy", "Never", TypeError, "RepairPolicy"),
-        ("RepairIterations", 0, OpenMMException, "repair iterations must be at least 1"),
-        ("UseDoublePrecision", "yes", TypeError, "bool"),
-        ("UseCudaGraphs", "yes", TypeError, "bool"),
-        ("NetworkThreads", -1, OpenMMException, "network threads cannot be negative"),
-        ("TimeGrid", [0, 0.5, 0.5, 1], OpenMMException, "strictly increasing"),
-        ("TimeGrid", [0, math.nan, 1], OpenMMException, "strictly increasing"),
-        ("TimeGrid", [0.5, 1], OpenMMException, "from 0 to 1"),
-        ("TimeGrid", "uniform", TypeError, "vector"),
         ("StepSize", 0.004, OpenMMException, "cannot be set; set the step size of the relaxation integrator instead"),
     ],
 )
@@ -362,45 +337,6 @@ def test_temperature_and_seed_reach_the_relaxation():
     integrator.setRandomNumberSeed(5)
     relaxation = integrator.getRelaxationIntegrator()
     assert relaxation.getTemperature() == 320 * unit.kelvin and relaxation.getRandomNumberSeed() == 5
-
-
-def test_the_models_time_grid_comes_back():
-    integrator = make()
-    integrator.setTimeGrid([0, 1])
-    integrator.setTimeGrid([])
-    assert integrator.getTimeGrid() == model().getTimeGrid()
-
-
-def test_gate_settings_are_a_copy():
-    """What getGateSettings() returns changes nothing until it is set."""
-    integrator = make()
-    gate = integrator.getGateSettings()
-    gate.maxBondRatio, gate.checkEnergy = 1.5, False
-    gate.maxEnergyIncrease = 10 * unit.kilocalorie_per_mole
-    assert integrator.getGateSettings().maxBondRatio == 1.35 and integrator.getGateSettings().checkEnergy
-    integrator.setGateSettings(gate)
-    gate.maxBondRatio = 9
-    found = integrator.getGateSettings()
-    assert (found.maxBondRatio, found.checkEnergy) == (1.5, False)
-    assert found.maxEnergyIncrease == pytest.approx(41.84)
-
-
-def test_gate_settings_are_checked():
-    gate = GateSettings()
-    with pytest.raises(AttributeError):
-        gate.maxBondratio = 2
-    integrator = make()
-    for setting, value, words in (
-        ("minBondRatio", 2, "bond ratios"),
-        ("maxBondRatio", math.nan, "bond ratios"),
-        ("clashRatio", -1, "clash ratio"),
-        ("maxConstraintError", 0, "constraint error"),
-        ("maxEnergyIncrease", math.nan, "energy increase"),
-    ):
-        gate = GateSettings()
-        setattr(gate, setting, value)
-        raises_sentence(OpenMMException, words, lambda gate=gate: integrator.setGateSettings(gate))
-    raises_sentence(TypeError, "GateSettings", lambda: integrator.setGateSettings(None))
 
 
 # ------------------------------------------------------------------------------------------------------------ running
@@ -560,19 +496,17 @@ def changed():
     gate = GateSettings()
     gate.maxBondRatio, gate.clashRatio, gate.maxEnergyIncrease = 1.4, 0.55, 150
     gate.checkStereoBonds, gate.maxConstraintError = False, 2e-3
+    sampler = SamplerSettings(timeGrid=np.linspace(0, 1, 16), useDoublePrecision=True, useCudaGraphs=True, threads=1)
+    repair = RepairSettings(policy=RepairSettings.Never, iterations=20, tolerance=50, tetherStrength=300)
+    guidance = GuidanceSettings(forceGroups={4}, strength=0.5, schedule=0, point=1, forceCap=900, steps=3)
     for setting, value in (
         ("RelaxationSteps", 2),
         ("RelaxationFriction", 30),
         ("MaxAttempts", 4),
-        ("RepairPolicy", JumpIntegrator.Never),
-        ("RepairIterations", 20),
-        ("RepairTolerance", 50),
-        ("TetherStrength", 300),
         ("GateSettings", gate),
-        ("TimeGrid", np.linspace(0, 1, 16)),
-        ("UseDoublePrecision", True),
-        ("UseCudaGraphs", True),
-        ("NetworkThreads", 1),
+        ("RepairSettings", repair),
+        ("GuidanceSettings", guidance),
+        ("SamplerSettings", sampler),
         ("RandomNumberSeed", 99),
         ("ConstraintTolerance", 2e-6),
     ):
@@ -583,9 +517,8 @@ def changed():
 def settings(integrator):
     """All settings of an integrator, to compare."""
     names = (
-        "Temperature", "LagTime", "StepSize", "RelaxationSteps", "RelaxationFriction", "MaxAttempts", "RepairPolicy",
-        "RepairIterations", "RepairTolerance", "TetherStrength", "TimeGrid", "UseDoublePrecision", "UseCudaGraphs",
-        "NetworkThreads", "RandomNumberSeed", "ConstraintTolerance",
+        "Temperature", "LagTime", "StepSize", "RelaxationSteps", "RelaxationFriction", "MaxAttempts",
+        "GuidanceSettings", "RepairSettings", "SamplerSettings", "TimeGrid", "RandomNumberSeed", "ConstraintTolerance",
     )  # fmt: skip
     gate, relaxation = integrator.getGateSettings(), integrator.getRelaxationIntegrator()
     fields = [name for name in dir(GateSettings) if name.startswith(("check", "min", "max", "clash"))]
@@ -902,7 +835,7 @@ def test_an_absurd_gate_refuses_everything(name, cause, gate):
         setattr(thresholds, setting, value)
     integrator.setGateSettings(thresholds)
     integrator.setMaxAttempts(2)
-    integrator.setRepairPolicy(JumpIntegrator.Never)
+    integrator.setRepairSettings(RepairSettings(policy=RepairSettings.Never))
     made = simulate(name, integrator, without_update())
     if cause == "energy":
         openmm.LocalEnergyMinimizer.minimize(made.context, 0.1)
@@ -921,8 +854,8 @@ def test_an_absurd_gate_refuses_everything(name, cause, gate):
 
 def test_repair_policies_by_name(run):
     """Always minimises a good proposal, Never does not."""
-    for policy, repaired in ((JumpIntegrator.Never, 0), (JumpIntegrator.Always, 1)):
-        run.integrator.setRepairPolicy(policy)
+    for policy, repaired in ((RepairSettings.Never, 0), (RepairSettings.Always, 1)):
+        run.integrator.setRepairSettings(RepairSettings(policy=policy))
         run.integrator.resetStatistics()
         run.step(1)
         last = run.integrator.getLastJump()

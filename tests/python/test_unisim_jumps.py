@@ -10,7 +10,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import OpenMMException, app, unit
-from openmmjump import MolecularGraph
+from openmmjump import GuidanceSettings, MolecularGraph
 from unisim_cases import NOISE_SCALE, make_noise_model
 
 VARIANCE = 0.01 * NOISE_SCALE**2 * 0.0083144626 * 300 * 0.5  # nm^2: half of the time adds noise
@@ -59,7 +59,7 @@ def test_forces_of_the_system_guide_a_jump():
     ends = []
     for groups in (set(), {7}):
         integrator = cases.make(molecule, model=make_noise_model(), graph=make_graph(molecule.topology), steps=0)
-        integrator.setGuidanceForceGroups(groups)
+        integrator.setGuidanceSettings(GuidanceSettings(forceGroups=groups))
         simulation = app.Simulation(molecule.topology, molecule.system, integrator, openmm.Platform.getPlatform(0))
         simulation.context.setPositions(molecule.positions)
         simulation.step(1)

@@ -1,8 +1,6 @@
 #ifndef OPENMMJUMP_ACCEPTANCERULE_H_
 #define OPENMMJUMP_ACCEPTANCERULE_H_
 
-#include <cstdint>
-
 #include "../JumpKernels.h"
 #include "../JumpStatistics.h"
 
@@ -52,16 +50,16 @@ private:
 class MetropolisCriterion : public AcceptanceRule {
 public:
     /**
-     * @param kT          in kJ/mol
-     * @param seed, jump  counters of the noise
+     * @param kT     in kJ/mol
+     * @param noise  which noise is drawn, whatever its attempt
      */
-    MetropolisCriterion(double kT, uint64_t seed, uint64_t jump) : kT(kT), seed(seed), jump(jump) {}
+    MetropolisCriterion(double kT, const NoiseStream& noise) : kT(kT), noise(noise) {}
     bool isExact() const override { return true; }
     RefusalCause judge(JumpKernel& kernel, OpenMM::ContextImpl& context, JumpRecord& record) const override;
 
 private:
     double kT;
-    uint64_t seed, jump;
+    NoiseStream noise;
 };
 
 } // namespace JumpPlugin

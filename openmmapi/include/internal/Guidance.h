@@ -3,10 +3,15 @@
 
 #include <functional>
 
+#include "../GuidanceSettings.h"
+#include "windowsExportJump.h"
+
 namespace JumpPlugin {
 
+class JumpModel;
+
 /**
- * How forces of the System steer the sampling of one proposal, and what that cost.
+ * How forces of the System steer the sampling of one proposal.
  *
  * A step of the sampler adds Gaussian noise of variance s^2 to each coordinate. Multiplying its density with
  * exp(-alpha U / kT), U being linear over the width of a step, moves the mean by
@@ -16,21 +21,25 @@ namespace JumpPlugin {
  * and leaves the variance as it is. Done at every step, this samples q(x1 | x0) exp(-alpha U(x1) / kT) as far as the
  * energy at a point of the path, or at the end point expected from it, stands for that at its end.
  */
-struct Guidance {
-    int forceGroups = 0;                  ///< groups of the forces, one bit each; none: no guidance
-    double strength = 0;                  ///< alpha
-    std::function<double(double)> weight; ///< by which alpha is multiplied at time t of the sampler, 0 to 1
-    double forceCap = 0;                  ///< largest force on one model atom, kJ/mol/nm
-    bool atEndPoint = false;              ///< whether the forces are those at the expected end points of the steps
-    int steps = 0;                        ///< how many of the sampler's last steps are guided; 0: all
-    double kT = 0;                        ///< kJ/mol
-    int evaluations = 0;                  ///< gets the number of evaluations of the forces
-    double seconds = 0;                   ///< gets their wall time, s
+struct OPENMM_EXPORT_JUMP Guidance {
+    /** No guidance. */
+    Guidance() = default;
+    /**
+     * @param settings  the settings
+     * @param model     whose schedule is taken if they say so
+     * @param kT        in kJ/mol
+     */
+    Guidance(const GuidanceSettings& settings, const JumpModel& model, double kT);
 
+    GuidanceSettings settings; ///< the schedule is never FromModel
+    double kT = 0;             ///< kJ/mol
     /** Called with the time of the sampler before the forces are computed. */
     std::function<void(double)> setTime = [](double) {};
 
-    bool isOn() const { return forceGroups != 0 && strength != 0; }
+    /** Whether there is any. */
+    bool isOn() const { return settings.forceGroups != 0 && settings.strength != 0; }
+    /** By which factor the schedule multiplies the strength at time t of the sampler, 0 to 1. */
+    double getWeight(double t) const;
 };
 
 } // namespace JumpPlugin

@@ -1,16 +1,17 @@
 #ifndef OPENMMJUMP_PROPOSER_H_
 #define OPENMMJUMP_PROPOSER_H_
 
-#include <cstdint>
 #include <functional>
 #include <memory>
 
 #include "internal/Guidance.h"
+#include "internal/GuidanceCost.h"
+#include "internal/ProposerSettings.h"
 #include "internal/windowsExportJump.h"
+#include "openmmjump/network/NoiseStream.h"
 
 namespace JumpPlugin {
 
-class JumpIntegrator;
 class SamplerRunner;
 
 /** Positions of the model atoms, in nm, in memory of the host or of a CUDA device. */
@@ -28,17 +29,17 @@ struct ForceSource {
 };
 
 /**
- * Runs the network of a JumpIntegrator: the one place where OpenMM's positions become tensors and back. No torch type
- * shows here, so that kernels need not be compiled against LibTorch.
+ * Runs the network of a JumpIntegrator on positions: the one place where OpenMM's positions become tensors and back. No
+ * torch type shows here, so that kernels need not be compiled against LibTorch.
  */
 class OPENMM_EXPORT_JUMP Proposer {
 public:
     /**
-     * Load the network that the integrator's model, graph and settings describe, to run on the CPU.
+     * Load the network to run on the CPU.
      *
      * @throws OpenMM::OpenMMException if the model file does not hold the network it promises
      */
-    explicit Proposer(const JumpIntegrator& integrator);
+    explicit Proposer(const ProposerSettings& settings);
     /**
      * Load the network to run on a CUDA device, in the stream that is current there when propose() is called.
      *
@@ -47,7 +48,7 @@ public:
      * @throws OpenMM::OpenMMException if the model file does not hold the network it promises, or there is no such
      * device
      */
-    Proposer(const JumpIntegrator& integrator, int cudaDevice, std::unique_ptr<SamplerRunner> runner);
+    Proposer(const ProposerSettings& settings, int cudaDevice, std::unique_ptr<SamplerRunner> runner);
     ~Proposer();
     /**
      * Sample the positions of the model atoms one lag time later. On a CUDA device the work is put into the stream and
@@ -55,17 +56,13 @@ public:
      *
      * @param positions  current positions of the model atoms, whole molecules, on the network's device
      * @param proposal   gets the proposed positions, in the same frame; may be the same array
-     * @param seed, jump, attempt  counters of the noise
+     * @param noise      which noise is drawn
      * @param guidance   steers the sampling
      * @param source     asked for forces if guidance is on
+     * @return what the guidance took
      */
-    void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt,
-                 Guidance& guidance, const ForceSource& source);
-    /** As above, without guidance. */
-    void propose(const AtomArray& positions, const AtomArray& proposal, uint64_t seed, uint64_t jump, int attempt) {
-        Guidance none;
-        propose(positions, proposal, seed, jump, attempt, none, {});
-    }
+    GuidanceCost propose(const AtomArray& positions, const AtomArray& proposal, const NoiseStream& noise,
+                         const Guidance& guidance = Guidance(), const ForceSource& source = ForceSource());
     /**
      * How much more probable the way back is than the way there.
      *

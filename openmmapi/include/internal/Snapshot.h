@@ -18,6 +18,11 @@ public:
     bool agreesWith(OpenMM::ContextImpl& context) const;
     /** Put a Context into this state. */
     void restore(OpenMM::ContextImpl& context) const;
+    /**
+     * Load a checkpoint of this state, whose random numbers and forces then go on exactly. If it is of another state,
+     * or of another platform or device, the Context is left in this state and random numbers begin anew.
+     */
+    void loadCheckpoint(OpenMM::ContextImpl& context, const std::string& checkpoint) const;
 
 private:
     double time;

@@ -25,7 +25,7 @@ public:
     void initialize(const OpenMM::System& system, const JumpIntegrator& integrator) override;
     void storeState(OpenMM::ContextImpl& context) override;
     void restoreState(OpenMM::ContextImpl& context) override;
-    void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt, Guidance& guidance) override;
+    GuidanceCost propose(OpenMM::ContextImpl& context, const NoiseStream& noise, const Guidance& guidance) override;
     RefusalCause place(OpenMM::ContextImpl& context) override;
     double computeLogDensityRatio(OpenMM::ContextImpl& context) override;
     RefusalCause checkGeometry(OpenMM::ContextImpl& context) override;
@@ -36,7 +36,7 @@ public:
     void moveParticles(OpenMM::ContextImpl& context, double timeStep, double keep, double mix,
                        double tolerance) override;
     void drawVelocities(OpenMM::ContextImpl& context, double temperature, double timeOffset, double tolerance,
-                        uint64_t seed, uint64_t jump) override;
+                        const NoiseStream& noise) override;
 
 protected:
     /** Load the network. OpenMM's context is current. */
@@ -46,12 +46,14 @@ protected:
      *
      * @param oldNodes  whole molecules; the model atoms come first (see CommonStateStore)
      * @param newNodes  gets the model atoms of the proposal in its first elements
+     * @param noise     which noise is drawn
      * @param guidance  steers the sampling
      * @param guide     fills the array of guiding forces, one element for each model atom, from `newNodes`
+     * @return what the guidance took
      */
-    virtual void runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes, uint64_t seed,
-                            uint64_t jump, int attempt, Guidance& guidance, OpenMM::ComputeArray& guidingForces,
-                            const std::function<void()>& guide) = 0;
+    virtual GuidanceCost runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes,
+                                    const NoiseStream& noise, const Guidance& guidance,
+                                    OpenMM::ComputeArray& guidingForces, const std::function<void()>& guide) = 0;
     /** As Proposer::computeLogDensityRatio(). OpenMM's context is current. */
     virtual double runDensities(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes) = 0;
 
@@ -63,7 +65,7 @@ private:
     void createRiderKernel(const MolecularGraph& graph, OpenMM::ComputeProgram program);
     void createForceKernels(const OpenMM::System& system, const MolecularGraph& graph, OpenMM::ComputeProgram program);
     void createVelocityKernel(OpenMM::ComputeProgram program);
-    void computeGuidingForces(OpenMM::ContextImpl& context, const Guidance& guidance);
+    void computeGuidingForces(OpenMM::ContextImpl& context, int forceGroups);
 
     int numRiders = 0, workGroupSize = 0;
     bool periodic = false;

@@ -116,18 +116,18 @@ void CommonJumpKernel::restoreState(ContextImpl&) {
     state->restore();
 }
 
-void CommonJumpKernel::propose(ContextImpl& context, uint64_t seed, uint64_t jump, int attempt, Guidance& guidance) {
+GuidanceCost CommonJumpKernel::propose(ContextImpl& context, const NoiseStream& noise, const Guidance& guidance) {
     ContextSelector selector(cc);
-    runNetwork(oldNodes, newNodes, seed, jump, attempt, guidance, guidingForces,
-               [&] { computeGuidingForces(context, guidance); });
+    return runNetwork(oldNodes, newNodes, noise, guidance, guidingForces,
+                      [&] { computeGuidingForces(context, guidance.settings.forceGroups); });
 }
 
-void CommonJumpKernel::computeGuidingForces(ContextImpl& context, const Guidance& guidance) {
+void CommonJumpKernel::computeGuidingForces(ContextImpl& context, int forceGroups) {
     ContextSelector selector(cc);
     DeviceArrays::execute(riderKernel, numRiders);
     state->write(newNodes, oldCells);
     context.computeVirtualSites();
-    context.calcForcesAndEnergy(true, false, guidance.forceGroups);
+    context.calcForcesAndEnergy(true, false, forceGroups);
     nodeForceKernel->execute(cc.getNumAtoms());
     guidingForceKernel->execute(guidingForces.getSize());
 }
@@ -189,14 +189,14 @@ void CommonJumpKernel::moveParticles(ContextImpl& context, double timeStep, doub
 }
 
 void CommonJumpKernel::drawVelocities(ContextImpl& context, double temperature, double timeOffset, double tolerance,
-                                      uint64_t seed, uint64_t jump) {
+                                      const NoiseStream& noise) {
     ContextSelector selector(cc);
     arrays.setMixed(velocityKernel, 2, BOLTZ * temperature);
     arrays.setMixed(velocityKernel, 3, timeOffset);
-    velocityKernel->setArg(4, (unsigned int)seed);
-    velocityKernel->setArg(5, (unsigned int)(seed >> 32));
-    velocityKernel->setArg(6, (unsigned int)jump);
-    velocityKernel->setArg(7, (unsigned int)(jump >> 32));
+    velocityKernel->setArg(4, (unsigned int)noise.seed);
+    velocityKernel->setArg(5, (unsigned int)(noise.seed >> 32));
+    velocityKernel->setArg(6, (unsigned int)noise.jump);
+    velocityKernel->setArg(7, (unsigned int)(noise.jump >> 32));
     velocityKernel->execute(cc.getNumAtoms());
     context.applyVelocityConstraints(tolerance);
 }

@@ -5,6 +5,7 @@
 #include "CudaGraphRunner.h"
 #include "JumpIntegrator.h"
 #include "openmm/OpenMMException.h"
+#include "openmm/common/ContextSelector.h"
 
 using namespace OpenMM;
 using namespace std;
@@ -66,28 +67,35 @@ void CudaJumpKernel::initializeNetwork(const JumpIntegrator& integrator) {
         stream = c10::cuda::getStreamFromPool(false, static_cast<c10::DeviceIndex>(cu.getDeviceIndex()));
         const c10::cuda::CUDAStreamGuard guard(*stream);
         unique_ptr<SamplerRunner> runner;
-        if (integrator.getUseCudaGraphs())
+        if (integrator.getSamplerSettings().useCudaGraphs)
             runner = make_unique<CudaGraphRunner>();
-        proposer = make_unique<Proposer>(integrator, cu.getDeviceIndex(), std::move(runner));
+        proposer = make_unique<Proposer>(
+            ProposerSettings{integrator.getModel(), integrator.getMolecularGraph(), integrator.getSamplerSettings()},
+            cu.getDeviceIndex(), std::move(runner));
         stream->synchronize();
     });
 }
 
-void CudaJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, uint64_t seed, uint64_t jump,
-                                int attempt, Guidance& guidance, ComputeArray& guidingForces,
-                                const function<void()>& guide) {
+GuidanceCost CudaJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, const NoiseStream& noise,
+                                        const Guidance& guidance, ComputeArray& guidingForces,
+                                        const function<void()>& guide) {
     check(cuStreamSynchronize(cu.getCurrentStream()), "finish reading the positions");
     const TorchContext torch(primaryContext);
+    GuidanceCost cost;
     translateErrors([&] {
         const c10::cuda::CUDAStreamGuard guard(*stream);
         const ForceSource source{getAtoms(newNodes), getAtoms(guidingForces), [&] {
                                      stream->synchronize();
+                                     // A stream is waited for in its own context: in torch's, the default stream would
+                                     // be torch's, and the forces would be read before they are there.
+                                     ContextSelector selector(cu);
                                      guide();
                                      check(cuStreamSynchronize(cu.getCurrentStream()), "compute the guiding forces");
                                  }};
-        proposer->propose(getAtoms(oldNodes), getAtoms(newNodes), seed, jump, attempt, guidance, source);
+        cost = proposer->propose(getAtoms(oldNodes), getAtoms(newNodes), noise, guidance, source);
         stream->synchronize();
     });
+    return cost;
 }
 
 double CudaJumpKernel::runDensities(ComputeArray& oldNodes, ComputeArray& newNodes) {

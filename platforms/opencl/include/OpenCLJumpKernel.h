@@ -18,9 +18,9 @@ public:
 
 protected:
     void initializeNetwork(const JumpIntegrator& integrator) override;
-    void runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes, uint64_t seed, uint64_t jump,
-                    int attempt, Guidance& guidance, OpenMM::ComputeArray& guidingForces,
-                    const std::function<void()>& guide) override;
+    GuidanceCost runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes, const NoiseStream& noise,
+                            const Guidance& guidance, OpenMM::ComputeArray& guidingForces,
+                            const std::function<void()>& guide) override;
     double runDensities(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes) override;
 
 private:

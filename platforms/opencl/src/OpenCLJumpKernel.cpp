@@ -1,16 +1,19 @@
 #include "OpenCLJumpKernel.h"
 
+#include "JumpIntegrator.h"
+
 using namespace OpenMM;
 
 namespace JumpPlugin {
 
 void OpenCLJumpKernel::initializeNetwork(const JumpIntegrator& integrator) {
-    proposer = std::make_unique<Proposer>(integrator);
+    proposer = std::make_unique<Proposer>(
+        ProposerSettings{integrator.getModel(), integrator.getMolecularGraph(), integrator.getSamplerSettings()});
 }
 
-void OpenCLJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, uint64_t seed, uint64_t jump,
-                                  int attempt, Guidance& guidance, ComputeArray& guidingForces,
-                                  const std::function<void()>& guide) {
+GuidanceCost OpenCLJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, const NoiseStream& noise,
+                                          const Guidance& guidance, ComputeArray& guidingForces,
+                                          const std::function<void()>& guide) {
     void* buffer = cc.getPinnedBuffer();
     oldNodes.download(buffer);
     const AtomArray atoms{buffer, arrays.mixedIsDouble(), 4};
@@ -26,8 +29,9 @@ void OpenCLJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes
             guide();
             guidingForces.download(static_cast<void*>(forces.data()));
         }};
-    proposer->propose(atoms, atoms, seed, jump, attempt, guidance, source);
+    const GuidanceCost cost = proposer->propose(atoms, atoms, noise, guidance, source);
     newNodes.upload(buffer);
+    return cost;
 }
 
 double OpenCLJumpKernel::runDensities(ComputeArray& oldNodes, ComputeArray& newNodes) {

@@ -24,26 +24,27 @@ namespace JumpPlugin {
 class ReferenceJumpKernel : public JumpKernel {
 public:
     ReferenceJumpKernel(const std::string& name, const OpenMM::Platform& platform) : JumpKernel(name, platform) {}
-    void initialize(const OpenMM::System& system, const JumpIntegrator& integrator);
-    void storeState(OpenMM::ContextImpl& context);
-    void restoreState(OpenMM::ContextImpl& context);
-    void propose(OpenMM::ContextImpl& context, uint64_t seed, uint64_t jump, int attempt, Guidance& guidance);
-    RefusalCause place(OpenMM::ContextImpl& context);
-    double computeLogDensityRatio(OpenMM::ContextImpl& context);
-    RefusalCause checkGeometry(OpenMM::ContextImpl& context);
-    void apply(OpenMM::ContextImpl& context, double tolerance);
-    RefusalCause checkConstraints(OpenMM::ContextImpl& context);
-    void beginRepair(OpenMM::ContextImpl& context);
-    RepairSums measureForces(OpenMM::ContextImpl& context, double timeStep, double tether, double tolerance);
-    void moveParticles(OpenMM::ContextImpl& context, double timeStep, double keep, double mix, double tolerance);
+    void initialize(const OpenMM::System& system, const JumpIntegrator& integrator) override;
+    void storeState(OpenMM::ContextImpl& context) override;
+    void restoreState(OpenMM::ContextImpl& context) override;
+    GuidanceCost propose(OpenMM::ContextImpl& context, const NoiseStream& noise, const Guidance& guidance) override;
+    RefusalCause place(OpenMM::ContextImpl& context) override;
+    double computeLogDensityRatio(OpenMM::ContextImpl& context) override;
+    RefusalCause checkGeometry(OpenMM::ContextImpl& context) override;
+    void apply(OpenMM::ContextImpl& context, double tolerance) override;
+    RefusalCause checkConstraints(OpenMM::ContextImpl& context) override;
+    void beginRepair(OpenMM::ContextImpl& context) override;
+    RepairSums measureForces(OpenMM::ContextImpl& context, double timeStep, double tether, double tolerance) override;
+    void moveParticles(OpenMM::ContextImpl& context, double timeStep, double keep, double mix,
+                       double tolerance) override;
     void drawVelocities(OpenMM::ContextImpl& context, double temperature, double timeOffset, double tolerance,
-                        uint64_t seed, uint64_t jump);
+                        const NoiseStream& noise) override;
 
 private:
     WholePositions readWhole(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& positions) const;
     void restoreRigidMotion();
     void placeRiders();
-    void computeGuidingForces(OpenMM::ContextImpl& context, const Guidance& guidance);
+    void computeGuidingForces(OpenMM::ContextImpl& context, int forceGroups);
 
     bool preservesOrientation = false, preservesCenterOfMass = false;
     std::vector<double> masses;            // of all particles, Da

@@ -9,7 +9,7 @@ namespace JumpPlugin {
 class ReferenceJumpKernelFactory : public OpenMM::KernelFactory {
 public:
     OpenMM::KernelImpl* createKernelImpl(std::string name, const OpenMM::Platform& platform,
-                                         OpenMM::ContextImpl& context) const;
+                                         OpenMM::ContextImpl& context) const override;
 };
 
 } // namespace JumpPlugin

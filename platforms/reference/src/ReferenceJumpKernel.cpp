@@ -37,7 +37,8 @@ void ReferenceJumpKernel::initialize(const System& system, const JumpIntegrator&
     carried = RidingAtoms::findCarriedParticles(system, graph);
     preservesOrientation = integrator.getModel().getPreservesOrientation();
     preservesCenterOfMass = integrator.getModel().getPreservesCenterOfMass();
-    proposer = make_unique<Proposer>(integrator);
+    proposer = make_unique<Proposer>(
+        ProposerSettings{integrator.getModel(), integrator.getMolecularGraph(), integrator.getSamplerSettings()});
     ridingAtoms = make_unique<RidingAtoms>(graph);
     gate = make_unique<GeometryGate>(graph, integrator.getGateSettings());
     constraintGate = make_unique<ConstraintGate>(system, integrator.getGateSettings());
@@ -64,12 +65,14 @@ void ReferenceJumpKernel::restoreState(ContextImpl& context) {
     context.setVelocities(storedVelocities);
 }
 
-void ReferenceJumpKernel::propose(ContextImpl& context, uint64_t seed, uint64_t jump, int attempt, Guidance& guidance) {
+GuidanceCost ReferenceJumpKernel::propose(ContextImpl& context, const NoiseStream& noise, const Guidance& guidance) {
     newAtoms.resize(old.atoms.size());
     guidingForces.resize(old.atoms.size());
     const AtomArray atoms{newAtoms.data(), true, 3};
-    proposer->propose({old.atoms.data(), true, 3}, atoms, seed, jump, attempt, guidance,
-                      {atoms, {guidingForces.data(), true, 3}, [&] { computeGuidingForces(context, guidance); }});
+    return proposer->propose({old.atoms.data(), true, 3}, atoms, noise, guidance,
+                             {atoms, {guidingForces.data(), true, 3}, [&] {
+                                  computeGuidingForces(context, guidance.settings.forceGroups);
+                              }});
 }
 
 void ReferenceJumpKernel::placeRiders() {
@@ -80,11 +83,11 @@ void ReferenceJumpKernel::placeRiders() {
     wholeMolecules->write(moved, proposal);
 }
 
-void ReferenceJumpKernel::computeGuidingForces(ContextImpl& context, const Guidance& guidance) {
+void ReferenceJumpKernel::computeGuidingForces(ContextImpl& context, int forceGroups) {
     placeRiders();
     context.setPositions(proposal);
     context.computeVirtualSites();
-    context.calcForcesAndEnergy(true, false, guidance.forceGroups);
+    context.calcForcesAndEnergy(true, false, forceGroups);
     vector<Vec3> forces;
     context.getForces(forces);
     for (size_t i = 0; i < carried.size(); i++) {
@@ -156,16 +159,17 @@ void ReferenceJumpKernel::moveParticles(ContextImpl& context, double timeStep, d
 }
 
 void ReferenceJumpKernel::drawVelocities(ContextImpl& context, double temperature, double timeOffset, double tolerance,
-                                         uint64_t seed, uint64_t jump) {
+                                         const NoiseStream& noise) {
     vector<Vec3> velocities(masses.size()), forces;
     context.getForces(forces);
     for (size_t i = 0; i < masses.size(); i++) {
         if (masses[i] == 0)
             continue;
         const double deviation = sqrt(BOLTZ * temperature / masses[i]); // Maxwell-Boltzmann, nm/ps
-        const auto noise = Philox::normals({uint32_t(i), VelocityStream, uint32_t(jump), uint32_t(jump >> 32)},
-                                           {uint32_t(seed), uint32_t(seed >> 32)});
-        velocities[i] = Vec3(noise[0], noise[1], noise[2]) * deviation - forces[i] * (timeOffset / masses[i]);
+        const auto normal =
+            Philox::normals({uint32_t(i), VelocityStream, uint32_t(noise.jump), uint32_t(noise.jump >> 32)},
+                            {uint32_t(noise.seed), uint32_t(noise.seed >> 32)});
+        velocities[i] = Vec3(normal[0], normal[1], normal[2]) * deviation - forces[i] * (timeOffset / masses[i]);
     }
     context.setVelocities(velocities);
     context.applyVelocityConstraints(tolerance);

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from openmmjump import GuidanceSettings
 from openmmjump.evaluation.compare import Series, compare_populations
 from openmmjump.evaluation.geometry import GeometryStandard
 from openmmjump.evaluation.reference import Reference
@@ -27,10 +28,10 @@ def guide(integrator: Any, strength: float) -> None:
     Args:
         strength: alpha; 0 for no guidance
     """
-    integrator.setGuidanceForceGroups(-1)
-    integrator.setGuidanceStrength(strength)
-    integrator.setGuidanceSchedule(integrator.Rising)
-    integrator.setGuidanceSteps(GUIDANCE_STEPS)
+    rising = GuidanceSettings.Rising
+    integrator.setGuidanceSettings(
+        GuidanceSettings(forceGroups=-1, strength=strength, schedule=rising, steps=GUIDANCE_STEPS)
+    )
 
 
 def guidance_table(

@@ -121,7 +121,9 @@ def remove_safeguards(integrator: Any) -> None:
     """Make a JumpIntegrator take every finite proposal as it is: no gate, no repair, no MD."""
     integrator.setRelaxationSteps(0)
     integrator.setMaxAttempts(1)
-    integrator.setRepairPolicy(integrator.Never)
+    repair = integrator.getRepairSettings()
+    repair.policy = repair.Never
+    integrator.setRepairSettings(repair)
     gate = integrator.getGateSettings()
     for name in (name for name in dir(gate) if name.startswith("check")):
         setattr(gate, name, False)

@@ -15,6 +15,7 @@ from contract_cases import (
     SEED,
     STEP,
     TEMPERATURE,
+    change,
     degrees_of_freedom,
     kinetic_energy,
     largest_constraint_error,
@@ -32,7 +33,7 @@ from contract_cases import (
     velocities,
 )  # fmt: skip
 from openmm import app, unit
-from openmmjump import JumpIntegrator
+from openmmjump import JumpIntegrator, RepairSettings
 from openmmjump.demo.molecule import Molecule
 
 
@@ -54,9 +55,9 @@ def in_groups():
 
 def test_integration_force_groups(name):
     """Gate, repair and relaxation feel the groups of setIntegrationForceGroups() only, getState() all of them."""
-    for policy in (JumpIntegrator.Never, JumpIntegrator.Always):
+    for policy in (RepairSettings.Never, RepairSettings.Always):
         run = simulate(in_groups(), make(steps=10), name)
-        run.integrator.setRepairPolicy(policy)
+        change(run.integrator, policy=policy)
         run.integrator.setIntegrationForceGroups(0b011)
         assert run.integrator.getIntegrationForceGroups() == 3
         assert run.integrator.getRelaxationIntegrator().getIntegrationForceGroups() == 3
@@ -179,7 +180,7 @@ def test_velocities_between_jumps(name):
     gate = run.integrator.getGateSettings()
     gate.maxEnergyIncrease = 1e-12
     run.integrator.setGateSettings(gate)
-    run.integrator.setRepairPolicy(JumpIntegrator.Never)
+    change(run.integrator, policy=RepairSettings.Never)
     openmm.LocalEnergyMinimizer.minimize(run.context, 0.1)
     run.step(1)
     assert not run.integrator.getLastJump().accepted

@@ -37,7 +37,7 @@ def grow_by_contexts(name: str, number: int) -> float:
 
 def grow_by_jumps(number: int) -> float:
     """Growth in MB over a number of jumps of a molecule of two atoms on the Reference platform."""
-    from openmmjump import JumpIntegrator, MolecularGraph
+    from openmmjump import JumpIntegrator, MolecularGraph, SamplerSettings
     from walk_model import make_walk_model
 
     system, graph = openmm.System(), MolecularGraph()
@@ -51,7 +51,7 @@ def grow_by_jumps(number: int) -> float:
     integrator = JumpIntegrator(make_walk_model(), graph, 300, 1, 0.001)
     integrator.setRandomNumberSeed(1)
     integrator.setRelaxationSteps(1)
-    integrator.setTimeGrid([0, 1])
+    integrator.setSamplerSettings(SamplerSettings(timeGrid=[0, 1]))
     context = openmm.Context(system, integrator, *platform("Reference"))
     context.setPositions([[0, 0, 0], [0.15, 0, 0]])
     integrator.step(number // 5)

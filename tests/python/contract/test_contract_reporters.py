@@ -14,6 +14,7 @@ from contract_cases import (
     PLATFORMS,
     PS,
     STEP,
+    change,
     degrees_of_freedom,
     make,
     positions,
@@ -25,7 +26,7 @@ from contract_cases import (
 )  # fmt: skip
 from openmm import app, unit
 from openmm.app.internal.xtc_utils import read_xtc
-from openmmjump import JumpIntegrator
+from openmmjump import RepairSettings
 from openmmjump.demo.molecule import Molecule
 
 STEP_SIZE = LAG_TIME + 3 * STEP  # ps
@@ -131,14 +132,14 @@ def test_reporters_wrap_molecules(tmp_path, wrap):
 
 
 @pytest.mark.parametrize("name", PLATFORMS)
-@pytest.mark.parametrize("policy", [JumpIntegrator.Never, JumpIntegrator.WhenNeeded, JumpIntegrator.Always])
+@pytest.mark.parametrize("policy", [RepairSettings.Never, RepairSettings.WhenNeeded, RepairSettings.Always])
 def test_annotation_changes_no_trajectory(name, policy):
     """Energies of proposals and of the ends of jumps are labels only: the run is the same, bit for bit."""
     ends = []
     for annotate in (False, True):
         integrator = make(model=walk(0.006))
         integrator.setMaxAttempts(2)
-        integrator.setRepairPolicy(policy)
+        change(integrator, policy=policy)
         integrator.setAnnotation(annotate)
         run = simulate(integrator=integrator, name=name)
         run.context.setVelocitiesToTemperature(300, 1)

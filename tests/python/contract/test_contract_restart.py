@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import openmm
 import pytest
-from contract_cases import make, platform, positions, simulate, vacuum
+from contract_cases import change, make, platform, positions, simulate, vacuum
 from contract_worker import INTERVAL, POLICIES, bold_simulation, result
 from openmm import unit
 from openmmjump import JumpIntegrator, MolecularGraph
@@ -34,7 +34,7 @@ def runs(request, tmp_path_factory):
     begin, whole = run.context.createCheckpoint(), {}
     for policy, number in POLICIES.items():
         run.context.loadCheckpoint(begin)
-        run.integrator.setRepairPolicy(number)
+        change(run.integrator, policy=number)
         run.integrator.resetStatistics()
         run.step(10)
         run.saveCheckpoint(str(folder / f"{policy}.checkpoint"))
@@ -129,10 +129,10 @@ def test_seeds(name):
 def test_a_seed_set_mid_run_waits_for_the_next_context(name):
     """As with OpenMM's integrators: it takes effect when the Context is made or reinitialized."""
     results = []
-    for change in (False, True):
+    for changed in (False, True):
         run = simulate(integrator=make(seed=3, steps=0), name=name)
         run.step(1)
-        if change:
+        if changed:
             run.integrator.setRandomNumberSeed(99)
         run.step(2)
         results.append(positions(run))

@@ -21,10 +21,19 @@ from functools import cache, partial
 import numpy as np
 import openmm
 import pytest
+from contract_cases import change
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from openmm import unit
-from openmmjump import GateSettings, JumpIntegrator, JumpModel, MolecularGraph
+from openmmjump import (
+    GateSettings,
+    GuidanceSettings,
+    JumpIntegrator,
+    JumpModel,
+    MolecularGraph,
+    RepairSettings,
+    SamplerSettings,
+)
 from walk_model import tiny_architecture
 
 pytestmark = [pytest.mark.contract, pytest.mark.slow]
@@ -254,7 +263,7 @@ JUNK = [
     Fraction(1, 3), [0, 1], [0.0, 0.5, 1.0], [0, math.nan, 1], [0, 0.5, 0.5, 1], [1, 0], [None], ["0", "1"], [[0, 1]],
     3 * unit.nanometer, 300 * unit.kelvin, math.nan * unit.kelvin, -3 * unit.kelvin, 2 / unit.picosecond,
     3 * unit.dimensionless, [1, 2] * unit.kelvin, unit.kelvin, unit.Quantity("x", unit.kelvin),
-    GateSettings(), MolecularGraph(), GateSettings, JumpIntegrator.Always,
+    GateSettings(), MolecularGraph(), GateSettings, RepairSettings.Always,
 ]  # fmt: skip
 junk = st.sampled_from(JUNK)
 no_steps = st.sampled_from([value for value in JUNK if not hasattr(value, "__float__")]) | st.integers(-5, 0)
@@ -289,14 +298,10 @@ class Bench:
         integrator.setRelaxationFriction(20)
         integrator.setRelaxationSteps(2)
         integrator.setMaxAttempts(3)
-        integrator.setRepairPolicy(JumpIntegrator.WhenNeeded)
-        integrator.setRepairIterations(10)
-        integrator.setRepairTolerance(100)
+        integrator.setRepairSettings(RepairSettings(iterations=10))
         integrator.setGateSettings(GateSettings())
-        integrator.setTimeGrid([])
-        integrator.setUseDoublePrecision(False)
-        integrator.setUseCudaGraphs(False)
-        integrator.setNetworkThreads(1)
+        integrator.setGuidanceSettings(GuidanceSettings())
+        integrator.setSamplerSettings(SamplerSettings(threads=1))
         integrator.setRandomNumberSeed(1)
         integrator.setConstraintTolerance(1e-5)
         relaxation = integrator.getRelaxationIntegrator()
@@ -311,8 +316,8 @@ class Bench:
         integrator = self.integrator
         integrator.setRelaxationSteps(min(integrator.getRelaxationSteps(), 5))
         integrator.setMaxAttempts(min(integrator.getMaxAttempts(), 5))
-        integrator.setRepairIterations(min(integrator.getRepairIterations(), 10))
-        integrator.setNetworkThreads(min(integrator.getNetworkThreads(), 2))
+        change(integrator, iterations=min(integrator.getRepairSettings().iterations, 10))
+        change(integrator, threads=min(integrator.getSamplerSettings().threads, 2))
 
     # What a sequence may do beside calling one method of an object. What must work is not guarded by refused().
 
@@ -335,6 +340,12 @@ class Bench:
         self.bound_work()
         self.rebuilt = True
         self.context.reinitialize(True)
+
+    def set_setting(self, kind, field, value):
+        """Change one setting of a struct."""
+        held = getattr(self.integrator, f"get{kind}Settings")()
+        refused(partial(setattr, held, field, value))
+        refused(partial(getattr(self.integrator, f"set{kind}Settings"), held))
 
     def set_gate(self):
         refused(partial(self.integrator.setGateSettings, self.gate))
@@ -373,9 +384,8 @@ class Bench:
 def settings_of(integrator):
     """All that is saved with a JumpIntegrator."""
     gate = integrator.getGateSettings()
-    getters = ("Temperature", "RelaxationSteps", "RelaxationFriction", "MaxAttempts", "RepairPolicy", "TimeGrid")
-    getters += ("RepairIterations", "RepairTolerance", "UseDoublePrecision", "UseCudaGraphs", "NetworkThreads")
-    getters += ("RandomNumberSeed",)
+    getters = ("Temperature", "RelaxationSteps", "RelaxationFriction", "MaxAttempts", "TimeGrid", "RandomNumberSeed")
+    getters += ("RepairSettings", "GuidanceSettings", "SamplerSettings")
     return [getattr(integrator, f"get{getter}")() for getter in getters] + [getattr(gate, f) for f in GATE_FIELDS[:-1]]
 
 
@@ -401,17 +411,14 @@ INTEGRATOR_CALLS = {
     "setRelaxationSteps": [count],
     "setRelaxationFriction": [number],
     "setMaxAttempts": [count],
-    "setRepairPolicy": [index],
-    "setRepairIterations": [count],
-    "setRepairTolerance": [number],
     "setGateSettings": [junk],
-    "setTimeGrid": [grid],
-    "setUseDoublePrecision": [flag],
-    "setUseCudaGraphs": [flag],
-    "setNetworkThreads": [count],
+    "setRepairSettings": [junk],
+    "setGuidanceSettings": [junk],
+    "setSamplerSettings": [junk],
     "setRandomNumberSeed": [index],
     "setStepSize": [number],
     "setConstraintTolerance": [st.floats(1e-8, 1e-2)],
+    "addIntegrator": [junk],
     "setCurrentIntegrator": [index],
     "getLastJump": [],
     "getStatistics": [],
@@ -433,6 +440,21 @@ GRAPH_CALLS = {
     "getMolecules": [],
     "validate": [st.one_of(st.builds(system), junk)],
 }
+SETTINGS = {
+    "policy": ("Repair", index),
+    "iterations": ("Repair", count),
+    "tolerance": ("Repair", number),
+    "tetherStrength": ("Repair", number),
+    "strength": ("Guidance", number),
+    "schedule": ("Guidance", index),
+    "point": ("Guidance", index),
+    "forceCap": ("Guidance", number),
+    "steps": ("Guidance", count),
+    "timeGrid": ("Sampler", grid),
+    "useDoublePrecision": ("Sampler", flag),
+    "useCudaGraphs": ("Sampler", flag),
+    "threads": ("Sampler", count),
+}
 GATE_FIELDS = ["minBondRatio", "maxBondRatio", "clashRatio", "maxEnergyIncrease", "checkBonds", "checkEnergy"]
 GATE_FIELDS += ["chekBonds"]
 gate_field = st.sampled_from(GATE_FIELDS)
@@ -448,6 +470,7 @@ one_call = choose(
     call("graph", "validate", st.builds(system), model),
     call("relaxation", "setStepSize", st.sampled_from([1e-9, 0.0005, 1.0, 1e6])),
     call("relaxation", "setFriction", st.sampled_from([0.0, 1.0, 1e6])),
+    *(own("set_setting", st.just(kind), st.just(field), values) for field, (kind, values) in SETTINGS.items()),
     *[own("set_gate_field", gate_field, number)] * 3,
     *[own("set_gate")] * 2,
     *[own("step")] * 16,
@@ -535,7 +558,7 @@ network = st.fixed_dictionaries(
 use = st.fixed_dictionaries(
     {
         "gate": st.lists(st.sampled_from(["checkBonds", "checkClashes", "checkStereocenters", "checkEnergy"])).map(set),
-        "policy": st.sampled_from([JumpIntegrator.Never, JumpIntegrator.WhenNeeded, JumpIntegrator.Always]),
+        "policy": st.sampled_from([RepairSettings.Never, RepairSettings.WhenNeeded, RepairSettings.Always]),
         "steps": st.integers(0, 3),
         "attempts": st.integers(1, 3),
         "double": st.booleans(),
@@ -567,11 +590,9 @@ def make_integrator(model, plan):
     integrator = JumpIntegrator(model, chain(), 300, openmm.VerletIntegrator(0.0005))
     integrator.setRelaxationSteps(plan["steps"])
     integrator.setMaxAttempts(plan["attempts"])
-    integrator.setRepairPolicy(plan["policy"])
-    integrator.setRepairIterations(10)
-    integrator.setUseDoublePrecision(plan["double"])
+    integrator.setRepairSettings(RepairSettings(policy=plan["policy"], iterations=10))
+    integrator.setSamplerSettings(SamplerSettings(useDoublePrecision=plan["double"], threads=1))
     integrator.setRandomNumberSeed(plan["seed"])
-    integrator.setNetworkThreads(1)
     gate = GateSettings()
     for check in ("checkBonds", "checkClashes", "checkStereocenters", "checkEnergy"):
         setattr(gate, check, check in plan["gate"])

@@ -2,6 +2,7 @@
 #define OPENMMJUMP_NETWORK_COUNTERNOISE_H_
 
 #include "openmmjump/network/NoiseSource.h"
+#include "openmmjump/network/NoiseStream.h"
 #include <vector>
 
 namespace JumpPlugin {
@@ -15,12 +16,7 @@ namespace JumpPlugin {
  */
 class CounterNoise : public NoiseSource {
 public:
-    /** Which jump a replica makes. */
-    struct Stream {
-        uint64_t seed = 0;
-        uint64_t jump = 0;
-        uint32_t attempt = 0;
-    };
+    using Stream = NoiseStream;
     /**
      * @param streams  one for each replica; the atoms of a batch are the replicas' atoms, one replica after the other
      * @throws std::invalid_argument if there is no stream or an attempt is above 65535

@@ -1,0 +1,18 @@
+#ifndef OPENMMJUMP_REQUIRE_H_
+#define OPENMMJUMP_REQUIRE_H_
+
+#include <string>
+
+#include "openmm/OpenMMException.h"
+
+namespace JumpPlugin {
+
+/** Unless a condition holds, throw one sentence about the use of a JumpIntegrator. */
+inline void require(bool condition, const std::string& sentence) {
+    if (!condition)
+        throw OpenMM::OpenMMException("JumpIntegrator: " + sentence);
+}
+
+} // namespace JumpPlugin
+
+#endif // OPENMMJUMP_REQUIRE_H_
