@@ -18,10 +18,10 @@ from openmmjump.data.peptides import trp_cage
 from openmmjump.data.snapshots import snapshots
 
 MODES = {
-    "published, 10": (EnergyAnnotator.Published, 10.0),
-    "tight, 10": (EnergyAnnotator.Tight, 10.0),
-    "tight, 1": (EnergyAnnotator.Tight, 1.0),
-    "tight, 0.3": (EnergyAnnotator.Tight, 0.3),
+    "published, 10": (EnergyAnnotator.LocalMinimizer, 10.0),
+    "tight, 10": (EnergyAnnotator.Preconditioned, 10.0),
+    "tight, 1": (EnergyAnnotator.Preconditioned, 1.0),
+    "tight, 0.3": (EnergyAnnotator.Preconditioned, 0.3),
 }
 DISPLACEMENT = 1e-5  # nm
 COPIES = 3

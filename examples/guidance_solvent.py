@@ -109,7 +109,7 @@ def make_context(topology: app.Topology, permittivity: float, platform: str) -> 
     model = oj.JumpModel.load("alanine-dipeptide")
     integrator = oj.JumpIntegrator(model, oj.MolecularGraph.fromTopology(topology, model), 300, 1, 0.004)
     integrator.setRandomNumberSeed(1)
-    integrator.setMaxAttempts(1)  # Metropolis' rule: what is refused is not drawn again
+    integrator.setMaxAttempts(1)  # Metropolis' rule: what is rejected is not redrawn
     integrator.setIntegrationForceGroups({0, NEW})
     return openmm.Context(move(topology, permittivity), integrator, openmm.Platform.getPlatform(platform))
 

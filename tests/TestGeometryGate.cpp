@@ -15,7 +15,7 @@
 using namespace JumpTests;
 using JumpPlugin::GateSettings;
 using JumpPlugin::GeometryGate;
-using JumpPlugin::RefusalCause;
+using JumpPlugin::RejectionReason;
 
 namespace {
 
@@ -40,23 +40,23 @@ protected:
 };
 
 TEST_F(GeometryGateTest, PassesAGoodConformation) {
-    EXPECT_EQ(gate.check(atoms, atoms), RefusalCause::None);
-    EXPECT_EQ(gate.check(Random(1).motion()(atoms), atoms), RefusalCause::None);
+    EXPECT_EQ(gate.check(atoms, atoms), RejectionReason::None);
+    EXPECT_EQ(gate.check(Random(1).motion()(atoms), atoms), RejectionReason::None);
 }
 
-TEST_F(GeometryGateTest, RefusesWhatIsNotFinite) {
+TEST_F(GeometryGateTest, RejectsWhatIsNotFinite) {
     for (double bad : {NaN, (double)INFINITY, -(double)INFINITY})
         for (int k = 0; k < 3; k++) {
             moved = atoms;
             moved[9][k] = bad;
-            EXPECT_EQ(gate.check(moved, atoms), RefusalCause::NotFinite);
+            EXPECT_EQ(gate.check(moved, atoms), RejectionReason::NotFinite);
         }
     moved = atoms;
     moved[9][0] = 1e300;
-    EXPECT_EQ(gate.check(moved, atoms), RefusalCause::BrokenBond);
+    EXPECT_EQ(gate.check(moved, atoms), RejectionReason::BrokenBond);
 }
 
-TEST_F(GeometryGateTest, RefusesBrokenBonds) {
+TEST_F(GeometryGateTest, RejectsBrokenBonds) {
     Vec3 direction = atoms[9] - atoms[8]; // the bond N-C of NME, expected 0.71 + 0.76 Angstrom
     direction = direction / norm(direction);
     const double expected = 0.147;
@@ -66,32 +66,32 @@ TEST_F(GeometryGateTest, RefusesBrokenBonds) {
     }
     for (double ratio : {0.0, 0.74, 1.36, 100.0}) {
         moved[9] = atoms[8] + direction * (ratio * expected);
-        EXPECT_EQ(gate.check(moved, atoms), RefusalCause::BrokenBond) << ratio;
+        EXPECT_EQ(gate.check(moved, atoms), RejectionReason::BrokenBond) << ratio;
         int bond = gate.findBrokenBond(moved);
         EXPECT_EQ(graph.getBond(bond).atom1 + graph.getBond(bond).atom2, 8 + 9);
     }
     GateSettings settings;
     settings.checkBonds = false;
-    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RefusalCause::None);
+    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RejectionReason::None);
     settings.checkBonds = true;
     settings.maxBondRatio = 200;
-    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RefusalCause::None);
+    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RejectionReason::None);
 }
 
-TEST_F(GeometryGateTest, RefusesClashes) {
+TEST_F(GeometryGateTest, RejectsClashes) {
     moved[9] = moved[0] + Vec3(0.1, 0.1, 0); // a methyl group on the other one
     GateSettings settings;
     settings.checkBonds = settings.checkStereoBonds = false; // which it breaks as well
-    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RefusalCause::Clash);
+    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RejectionReason::Clash);
     EXPECT_EQ(gate.findClash(moved), std::make_pair(0, 9));
     settings.checkClashes = false;
-    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RefusalCause::None);
+    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RejectionReason::None);
     settings.checkClashes = true;
     settings.clashRatio = 0.1;
-    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RefusalCause::None);
+    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RejectionReason::None);
 }
 
-TEST_F(GeometryGateTest, RefusesInvertedAndFlatStereocentres) {
+TEST_F(GeometryGateTest, RejectsInvertedAndFlatStereocentres) {
     // Mirror the side chain through the plane of N, CA and C: bond lengths stay.
     Vec3 normal = (atoms[3] - atoms[4]).cross(atoms[6] - atoms[4]);
     normal = normal / norm(normal);
@@ -99,20 +99,20 @@ TEST_F(GeometryGateTest, RefusesInvertedAndFlatStereocentres) {
     moved[5] -= normal * (2 * height);
     EXPECT_EQ(gate.findBrokenBond(moved), -1);
     EXPECT_EQ(gate.findInvertedStereocenter(moved, atoms), 0);
-    EXPECT_EQ(gate.check(moved, atoms), RefusalCause::InvertedStereocenter);
-    EXPECT_EQ(gate.check(moved, moved), RefusalCause::None); // D stays D
+    EXPECT_EQ(gate.check(moved, atoms), RejectionReason::InvertedStereocenter);
+    EXPECT_EQ(gate.check(moved, moved), RejectionReason::None); // D stays D
     moved[5] = atoms[5] - normal * height;
     EXPECT_EQ(gate.findInvertedStereocenter(moved, atoms), 0); // flat
     GateSettings settings;
     settings.checkBonds = false; // flattening shortened one
-    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RefusalCause::InvertedStereocenter);
+    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RejectionReason::InvertedStereocenter);
     settings.checkStereocenters = false;
-    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RefusalCause::None);
+    EXPECT_EQ(GeometryGate(graph, settings).check(moved, atoms), RejectionReason::None);
     // A mirror image of the whole molecule has all distances right.
     moved = atoms;
     for (Vec3& x : moved)
         x[0] = -x[0];
-    EXPECT_EQ(gate.check(moved, atoms), RefusalCause::InvertedStereocenter);
+    EXPECT_EQ(gate.check(moved, atoms), RejectionReason::InvertedStereocenter);
 }
 
 /** Turn the atoms from one on about the line through two of them. */
@@ -126,7 +126,7 @@ Positions turn(Positions x, int axis1, int axis2, double angle) {
 constexpr double Degree = M_PI / 180;
 
 // The bond N-C of NME beside the carbonyl of ALA: turning its methyl about C-N makes omega any angle.
-TEST_F(GeometryGateTest, RefusesPeptideBondsThatFlip) {
+TEST_F(GeometryGateTest, RejectsPeptideBondsThatFlip) {
     ASSERT_EQ(graph.getNumStereoBonds(), 2);
     EXPECT_EQ(graph.getStereoBond(1).atoms, (std::array<int, 4>{4, 6, 8, 9}));
     GateSettings settings;
@@ -145,14 +145,14 @@ TEST_F(GeometryGateTest, RefusesPeptideBondsThatFlip) {
     cis = turn(trans, 6, 8, (toBarrier + 90) * Degree);
     EXPECT_EQ(tested.findFlippedStereoBond(moved, trans), 1);
     for (const Positions& flipped : {moved, cis}) {
-        EXPECT_EQ(tested.check(flipped, trans), RefusalCause::CisTransFlip);
-        EXPECT_EQ(tested.check(trans, flipped), RefusalCause::CisTransFlip); // and back
-        EXPECT_EQ(open.check(flipped, trans), RefusalCause::None);
-        EXPECT_EQ(tested.check(flipped, flipped), RefusalCause::None); // cis stays cis
+        EXPECT_EQ(tested.check(flipped, trans), RejectionReason::CisTransFlip);
+        EXPECT_EQ(tested.check(trans, flipped), RejectionReason::CisTransFlip); // and back
+        EXPECT_EQ(open.check(flipped, trans), RejectionReason::None);
+        EXPECT_EQ(tested.check(flipped, flipped), RejectionReason::None); // cis stays cis
     }
-    EXPECT_EQ(tested.check(moved, cis), RefusalCause::None);
-    EXPECT_EQ(tested.check(turn(trans, 6, 8, (toBarrier - 0.1) * Degree), trans), RefusalCause::None);
-    EXPECT_EQ(tested.check(Random(2).motion()(trans), trans), RefusalCause::None);
+    EXPECT_EQ(tested.check(moved, cis), RejectionReason::None);
+    EXPECT_EQ(tested.check(turn(trans, 6, 8, (toBarrier - 0.1) * Degree), trans), RejectionReason::None);
+    EXPECT_EQ(tested.check(Random(2).motion()(trans), trans), RejectionReason::None);
 }
 
 /** Four carbons in a row. */
@@ -218,7 +218,7 @@ TEST_F(GeometryGateTest, RefusesWrongLengths) {
 }
 
 /** Two atoms at a distance; 0 if they pass. */
-RefusalCause testPair(int element1, int element2, double distance, int order = -1) {
+RejectionReason testPair(int element1, int element2, double distance, int order = -1) {
     MolecularGraph graph;
     graph.addAtom(0, element1);
     graph.addAtom(1, element2);
@@ -242,20 +242,20 @@ TEST(GeometryGate, KnowsChemistry) {
     for (const Case& c : bonds) {
         // Real lengths pass, with a thermal margin of 5 % on each side.
         for (double factor : {0.95, 1.0, 1.05})
-            EXPECT_EQ(testPair(c.element1, c.element2, factor * c.length, c.order), RefusalCause::None)
+            EXPECT_EQ(testPair(c.element1, c.element2, factor * c.length, c.order), RejectionReason::None)
                 << c.element1 << " " << c.element2;
-        EXPECT_EQ(testPair(c.element1, c.element2, 0.6 * c.length, c.order), RefusalCause::BrokenBond);
-        EXPECT_EQ(testPair(c.element1, c.element2, 1.9 * c.length, c.order), RefusalCause::BrokenBond);
+        EXPECT_EQ(testPair(c.element1, c.element2, 0.6 * c.length, c.order), RejectionReason::BrokenBond);
+        EXPECT_EQ(testPair(c.element1, c.element2, 1.9 * c.length, c.order), RejectionReason::BrokenBond);
     }
     // Contacts: hydrogen bonds, salt bridges, coordinated ions and halogen bonds are no clashes.
     const Case contacts[] = {{8, 8, 0, 0.24},  {7, 8, 0, 0.25},  {1, 8, 0, 0.145},  {1, 1, 0, 0.16},  {12, 8, 0, 0.19},
                              {20, 8, 0, 0.22}, {11, 8, 0, 0.21}, {30, 16, 0, 0.22}, {35, 8, 0, 0.27}, {6, 6, 0, 0.26}};
     for (const Case& c : contacts)
-        EXPECT_EQ(testPair(c.element1, c.element2, c.length), RefusalCause::None) << c.element1 << " " << c.element2;
-    EXPECT_EQ(testPair(6, 6, 0.19), RefusalCause::Clash);
-    EXPECT_EQ(testPair(8, 8, 0.17), RefusalCause::Clash);
-    EXPECT_EQ(testPair(6, 6, 0), RefusalCause::Clash);
-    EXPECT_EQ(testPair(118, 118, 0.3, 1), RefusalCause::None);
+        EXPECT_EQ(testPair(c.element1, c.element2, c.length), RejectionReason::None) << c.element1 << " " << c.element2;
+    EXPECT_EQ(testPair(6, 6, 0.19), RejectionReason::Clash);
+    EXPECT_EQ(testPair(8, 8, 0.17), RejectionReason::Clash);
+    EXPECT_EQ(testPair(6, 6, 0), RejectionReason::Clash);
+    EXPECT_EQ(testPair(118, 118, 0.3, 1), RejectionReason::None);
 }
 
 TEST(GeometryGate, NeighboursOfNeighboursDoNotClash) {
@@ -315,9 +315,9 @@ TEST(GeometryGate, ManyAtomsTakeLittleTime) {
         graph.addAtom(i, 6);
         grid.push_back(Vec3(i % 50, i / 50 % 50, i / 2500) * 0.25);
     }
-    EXPECT_EQ(GeometryGate(graph).check(grid, grid), RefusalCause::None);
+    EXPECT_EQ(GeometryGate(graph).check(grid, grid), RejectionReason::None);
     grid[numAtoms - 1] = Vec3(1e300, -1e300, 1e15);
-    EXPECT_EQ(GeometryGate(graph).check(grid, grid), RefusalCause::None);
+    EXPECT_EQ(GeometryGate(graph).check(grid, grid), RejectionReason::None);
 }
 
 /** Molecular dynamics must never trip the gate, whose thresholds keep a wide margin to what it visits. */
@@ -340,8 +340,8 @@ void testDynamics(const std::string& name, int steps) {
     for (int i = 0; i < steps; i += 10) {
         integrator.step(10);
         Positions atoms = getAtoms(graph, context.getState(OpenMM::State::Positions).getPositions());
-        ASSERT_EQ(gate.check(atoms, reference), RefusalCause::None) << "step " << i;
-        ASSERT_EQ(tightGate.check(atoms, reference), RefusalCause::None) << "step " << i;
+        ASSERT_EQ(gate.check(atoms, reference), RejectionReason::None) << "step " << i;
+        ASSERT_EQ(tightGate.check(atoms, reference), RejectionReason::None) << "step " << i;
     }
 }
 

@@ -112,7 +112,7 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     change(integrator, &SamplerSettings::useDoublePrecision, true);
     change(integrator, &SamplerSettings::useCudaGraphs, true);
     change(integrator, &SamplerSettings::threads, 2);
-    integrator.setAnnotation(true);
+    integrator.setRecordEnergies(true);
     change(integrator, &SamplerSettings::timeGrid, {0, 0.3, 1});
     integrator.setConstraintTolerance(1e-7);
     integrator.setIntegrationForceGroups(5);
@@ -142,7 +142,7 @@ TEST(JumpSerialization, IntegratorWithAllSettings) {
     EXPECT_TRUE(copy.getSamplerSettings().useDoublePrecision);
     EXPECT_TRUE(copy.getSamplerSettings().useCudaGraphs);
     EXPECT_EQ(copy.getSamplerSettings().threads, 2);
-    EXPECT_TRUE(copy.getAnnotation());
+    EXPECT_TRUE(copy.getRecordEnergies());
     EXPECT_EQ(copy.getTimeGrid(), (vector<double>{0, 0.3, 1}));
     EXPECT_EQ(copy.getConstraintTolerance(), 1e-7);
     EXPECT_EQ(copy.getIntegrationForceGroups(), 5);

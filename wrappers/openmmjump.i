@@ -36,7 +36,7 @@ namespace std {
 #include "JumpStatistics.h"
 #include "LearnedForce.h"
 #include "MolecularGraph.h"
-#include "RefusalCause.h"
+#include "RejectionReason.h"
 #include "RepairSettings.h"
 #include "SamplerSettings.h"
 #include "OpenMM.h"
@@ -127,13 +127,13 @@ WITHOUT_GIL(JumpPlugin::EnergyAnnotator::annotate)
 /* ---- what happened in a step ---- */
 %ignore JumpPlugin::getName;
 %ignore JumpPlugin::JumpStatistics::addStep;
-%ignore JumpPlugin::JumpStatistics::refusals;
+%ignore JumpPlugin::JumpStatistics::rejections;
 %ignore JumpPlugin::JumpStatistics::seconds;
-%ignore JumpPlugin::JumpRecord::refusals;
+%ignore JumpPlugin::JumpRecord::rejections;
 %ignore JumpPlugin::JumpRecord::seconds;
 %rename(__str__) JumpPlugin::JumpStatistics::toString;
-%rename(NotRefused) JumpPlugin::RefusalCause::None;
-%include "RefusalCause.h"
+%rename(NotRejected) JumpPlugin::RejectionReason::None;
+%include "RejectionReason.h"
 %include "JumpStatistics.h"
 
 %define NAMED_ARRAYS(CLASS)
@@ -141,8 +141,8 @@ WITHOUT_GIL(JumpPlugin::EnergyAnnotator::annotate)
     std::vector<double> _getSeconds() const {
         return std::vector<double>($self->seconds.begin(), $self->seconds.end());
     }
-    std::vector<int> _getRefusals() const {
-        return std::vector<int>($self->refusals.begin(), $self->refusals.end());
+    std::vector<int> _getRejections() const {
+        return std::vector<int>($self->rejections.begin(), $self->rejections.end());
     }
 }
 %enddef
@@ -160,8 +160,8 @@ static std::vector<std::string> listNames(int count) {
 }
 %}
 %inline %{
-std::vector<std::string> _getCauseNames() {
-    return listNames<JumpPlugin::RefusalCause>(JumpPlugin::NumRefusalCauses);
+std::vector<std::string> _getReasonNames() {
+    return listNames<JumpPlugin::RejectionReason>(JumpPlugin::NumRejectionReasons);
 }
 std::vector<std::string> _getStageNames() {
     return listNames<JumpPlugin::JumpStage>(JumpPlugin::NumJumpStages);

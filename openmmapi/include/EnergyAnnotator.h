@@ -25,17 +25,17 @@ namespace JumpPlugin {
  * Each conformation is minimised, so that it is judged by the basin it lies in and not by a strained bond. There are
  * two ways to minimise:
  *
- * - Published: OpenMM's LocalEnergyMinimizer, as the published labels were made (tolerance 10 kJ/mol/nm). Where it
+ * - LocalMinimizer: OpenMM's LocalEnergyMinimizer, as the published labels were made (tolerance 10 kJ/mol/nm). Where it
  * stops is a matter of chance within some ten kJ/mol for a protein.
- * - Tight (default): a preconditioned L-BFGS minimiser on the surface on which all constraints hold (see
- *   internal/SurfaceMinimizer.h). It takes several times fewer evaluations of the forces and ends lower; conformations
- *   that differ by 1e-4 A get the same label within a few kJ/mol (docs/annotation.md has figures).
+ * - Preconditioned (default): a preconditioned L-BFGS minimiser on the surface on which all constraints hold (see
+ *   internal/ConstrainedMinimizer.h). It takes several times fewer evaluations of the forces and ends lower;
+ * conformations that differ by 1e-4 A get the same label within a few kJ/mol (docs/annotation.md has figures).
  *
  * An annotator holds no state but its Context: a label doesn't depend on what was labelled before, except by rounding.
  */
 class OPENMM_EXPORT_JUMP EnergyAnnotator {
 public:
-    enum Mode { Published = 0, Tight = 1 };
+    enum Mode { LocalMinimizer = 0, Preconditioned = 1 };
     /**
      * Make an annotator on the fastest platform that works. Platforms with a choice of precision compute in mixed.
      *
@@ -43,7 +43,7 @@ public:
      * @param mode    how to minimise
      * @throws OpenMM::OpenMMException if the System has no particles, or no platform can compute its forces
      */
-    explicit EnergyAnnotator(const OpenMM::System& system, Mode mode = Tight);
+    explicit EnergyAnnotator(const OpenMM::System& system, Mode mode = Preconditioned);
     /**
      * Make an annotator on a platform of your choice.
      *
@@ -62,7 +62,8 @@ public:
 
     /** How conformations are minimised. */
     Mode getMode() const;
-    /** Root-mean-square force at which a minimisation ends, in kJ/mol/nm (default: 10 if Published, 1 if Tight). */
+    /** Root-mean-square force at which a minimisation ends, in kJ/mol/nm (default: 10 for LocalMinimizer, 1 for
+     * Preconditioned). */
     double getTolerance() const;
     /**
      * Set the root-mean-square force (over components) at which a minimisation ends.
@@ -88,8 +89,8 @@ public:
      * @param positions  of all particles, in nm
      * @return the label; a minimisation that was stopped by a limit is no error, its label says so
      * @throws OpenMM::OpenMMException if the number of positions is wrong, one of them is not finite (the message names
-     *         the particle), or the energy is not finite before or after the minimisation. The annotator is as good
-     *         as new afterwards.
+     *         the particle), or the energy is not finite before or after the minimisation. The annotator can be
+     *         used again afterwards.
      */
     EnergyLabel annotate(const std::vector<OpenMM::Vec3>& positions);
     /**

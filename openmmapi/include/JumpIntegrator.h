@@ -46,7 +46,7 @@ struct JumpScope;
  * It derives from CompoundIntegrator because the relaxation is a whole Integrator of its own inside this one, and an
  * Integrator must be initialized with the Context: initialize(), cleanup(), getKernelNames(), stateChanged() and the
  * checkpoint methods are protected, and OpenMM makes CompoundIntegrator their friend, no class of a plugin. Its one
- * child is the relaxation integrator, for good: what CompoundIntegrator offers to change its children is refused here.
+ * child is the relaxation integrator, for good: what CompoundIntegrator offers to change its children is rejected here.
  */
 class OPENMM_EXPORT_JUMP JumpIntegrator : public OpenMM::CompoundIntegrator {
 public:
@@ -171,7 +171,7 @@ public:
      */
     void setProposalFilter(std::shared_ptr<ProposalFilter> filter);
     /** Whether the record of each step holds the raw, the repaired and the relaxed energy. */
-    bool getAnnotation() const { return annotation; }
+    bool getRecordEnergies() const { return recordEnergies; }
     /**
      * Set whether each step leaves the energies of what it went through in its record (getLastJump()), so that a run
      * yields labelled conformations (default: false). Takes effect with the next step. All are potential energies of
@@ -179,18 +179,18 @@ public:
      *
      * - energyProposal: the last proposal drawn, as the network made it, with its riding atoms and on its constraints.
      *   Earlier ones of the same step leave no energy. It is there even if a test of the gate before that of the energy
-     *   refused the proposal, or the repair policy is Always; NaN if the coordinates are not finite.
+     *   rejected the proposal, or the repair policy is Always; NaN if the coordinates are not finite.
      * - energyRepaired: the same proposal after its repair, or energyProposal if it was not repaired. Of a proposal
-     *   whose repair was refused, what the repair reached.
+     *   whose repair was rejected, what the repair reached.
      * - energyRelaxed: the positions at the end of the step, also if the step was molecular dynamics only.
      *
      * It costs one evaluation of the forces at the end of each step, and one of the energy in steps whose last proposal
-     * the geometry refused for good. A Force that fails in these leaves NaN. They take no random number and leave
+     * the geometry rejected for good. A Force that fails in these leaves NaN. They take no random number and leave
      * nothing changed, so the trajectory is the same, bit for bit, as long as forces are a function of the positions.
      * With a cutoff, platforms other than Reference keep a neighbour list, whose history shows in the last digit of the
-     * forces: there, a proposal that was refused for good counts as would any energy that is asked for elsewhere.
+     * forces: there, a proposal that was rejected for good counts as would any energy that is asked for elsewhere.
      */
-    void setAnnotation(bool annotate);
+    void setRecordEnergies(bool record);
     /** Seed of the noise of jumps and velocities. */
     int getRandomNumberSeed() const { return randomNumberSeed; }
     /**
@@ -256,7 +256,7 @@ private:
     RepairSettings repairSettings;
     GuidanceSettings guidanceSettings;
     SamplerSettings samplerSettings;
-    bool annotation = false;
+    bool recordEnergies = false;
     std::shared_ptr<ProposalFilter> filter;
     // State of the running simulation.
     OpenMM::Kernel kernel;

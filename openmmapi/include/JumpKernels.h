@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "RefusalCause.h"
+#include "RejectionReason.h"
 #include "internal/Guidance.h"
 #include "internal/GuidanceCost.h"
 #include "openmm/KernelImpl.h"
@@ -48,9 +48,9 @@ public:
      * Restore what the model does not preserve, place the riding atoms and test the geometry. The Context is not
      * changed.
      *
-     * @return why the geometry refuses the proposal, or None
+     * @return why the geometry rejects the proposal, or None
      */
-    virtual RefusalCause place(OpenMM::ContextImpl& context) = 0;
+    virtual RejectionReason place(OpenMM::ContextImpl& context) = 0;
     /**
      * How much more probable the placed proposal's way back is than its way there, for models that have a density.
      *
@@ -58,7 +58,7 @@ public:
      */
     virtual double computeLogDensityRatio(OpenMM::ContextImpl& context) = 0;
     /** Test the geometry of the Context's current positions, for instance after a repair. */
-    virtual RefusalCause checkGeometry(OpenMM::ContextImpl& context) = 0;
+    virtual RejectionReason checkGeometry(OpenMM::ContextImpl& context) = 0;
     /**
      * Make the placed proposal the positions of the Context; constraints and virtual sites are brought in line.
      *
@@ -101,7 +101,7 @@ public:
      *
      * @return Constraint or None
      */
-    virtual RefusalCause checkConstraints(OpenMM::ContextImpl& context) = 0;
+    virtual RejectionReason checkConstraints(OpenMM::ContextImpl& context) = 0;
     /**
      * Draw all velocities from the Maxwell-Boltzmann distribution, with the velocity constraints. The Context holds the
      * forces of the present positions.

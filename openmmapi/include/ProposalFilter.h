@@ -30,7 +30,7 @@ public:
      * @param context  its positions are the proposal, with constraints and virtual sites in line; velocities and time
      *                 are those before the jump. It may be asked for any State, but must not be changed, and its
      *                 integrator must not be stepped.
-     * @return whether the proposal is accepted; if not it is refused with RefusalCause::Veto, and drawn again. What is
+     * @return whether the proposal is accepted; if not it is rejected with RejectionReason::Veto, and redrawn. What is
      *         thrown leaves JumpIntegrator::step(), with the state as it was before the step.
      */
     virtual bool accept(OpenMM::Context& context) = 0;

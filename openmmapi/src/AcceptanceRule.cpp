@@ -23,15 +23,15 @@ double drawUniform(const NoiseStream& noise) {
 
 } // namespace
 
-RefusalCause EnergyCeiling::judge(JumpKernel&, ContextImpl&, JumpRecord& record) const {
-    return record.energyRepaired > record.energyBefore + maxIncrease ? RefusalCause::Energy : RefusalCause::None;
+RejectionReason EnergyCeiling::judge(JumpKernel&, ContextImpl&, JumpRecord& record) const {
+    return record.energyRepaired > record.energyBefore + maxIncrease ? RejectionReason::Energy : RejectionReason::None;
 }
 
-RefusalCause MetropolisCriterion::judge(JumpKernel& kernel, ContextImpl& context, JumpRecord& record) const {
+RejectionReason MetropolisCriterion::judge(JumpKernel& kernel, ContextImpl& context, JumpRecord& record) const {
     const double energyChange = record.energyProposal - record.energyBefore;
     record.logAcceptance = min(0.0, kernel.computeLogDensityRatio(context) - energyChange / kT);
-    // Written so that NaN refuses.
-    return log(drawUniform(noise)) < record.logAcceptance ? RefusalCause::None : RefusalCause::Metropolis;
+    // Written so that NaN rejects.
+    return log(drawUniform(noise)) < record.logAcceptance ? RejectionReason::None : RejectionReason::Metropolis;
 }
 
 } // namespace JumpPlugin

@@ -7,8 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "ConstrainedMinimizer.h"
 #include "Coordinates.h"
-#include "SurfaceMinimizer.h"
 #include "internal/Constants.h"
 #include "internal/Superposition.h"
 #include "openmm/Context.h"
@@ -115,14 +115,14 @@ class EnergyAnnotator::Impl {
 public:
     Impl(const System& original, Mode mode) : Impl(original, mode, nullptr, {}) {}
     Impl(const System& original, Mode mode, Platform* platform, const Properties& properties) :
-        mode(mode), tolerance(mode == Published ? 10 : 1), system(XmlSerializer::clone(original)),
+        mode(mode), tolerance(mode == LocalMinimizer ? 10 : 1), system(XmlSerializer::clone(original)),
         groups(findGroups(*system)) {
         require(system->getNumParticles() > 0, "the System has no particles");
         if (platform == nullptr)
             createContextAnywhere();
         else
             createContext(*platform, properties);
-        minimizer = make_unique<SurfaceMinimizer>(*context);
+        minimizer = make_unique<ConstrainedMinimizer>(*context);
         for (int i = 0; i < system->getNumParticles(); i++)
             if (system->getParticleMass(i) >= HeavyMass)
                 heavyAtoms.push_back(i);
@@ -145,8 +145,8 @@ private:
     void createContextAnywhere();
     void checkPositions(const vector<Vec3>& positions) const;
     map<int, double> computeGroupEnergies();
-    void minimizeTightly(EnergyLabel& label);
-    void minimizeAsPublished(EnergyLabel& label);
+    void minimizePreconditioned(EnergyLabel& label);
+    void minimizeLocally(EnergyLabel& label);
     vector<Vec3> selectHeavyAtoms(const vector<Vec3>& positions) const;
 
     unique_ptr<System> system;
@@ -154,7 +154,7 @@ private:
     unique_ptr<Context> context;
     set<int> groups;
     vector<int> heavyAtoms;
-    unique_ptr<SurfaceMinimizer> minimizer;
+    unique_ptr<ConstrainedMinimizer> minimizer;
 };
 
 void EnergyAnnotator::Impl::createContext(Platform& platform, const Properties& properties) {
@@ -193,10 +193,10 @@ EnergyLabel EnergyAnnotator::Impl::annotate(const vector<Vec3>& positions) {
     label.initialEnergy = start.getPotentialEnergy();
     require(isfinite(label.initialEnergy), "the potential energy of the conformation is not finite");
     label.initialGroupEnergies = computeGroupEnergies();
-    if (mode == Tight)
-        minimizeTightly(label);
+    if (mode == Preconditioned)
+        minimizePreconditioned(label);
     else
-        minimizeAsPublished(label);
+        minimizeLocally(label);
     require(isfinite(label.finalEnergy), "the potential energy is not finite after the minimisation");
     label.finalGroupEnergies = computeGroupEnergies();
     label.positions = context->getState(State::Positions).getPositions();
@@ -218,8 +218,8 @@ map<int, double> EnergyAnnotator::Impl::computeGroupEnergies() {
     return energies;
 }
 
-void EnergyAnnotator::Impl::minimizeTightly(EnergyLabel& label) {
-    const SurfaceMinimizer::Result result = minimizer->minimize({tolerance, maxIterations, maxSeconds});
+void EnergyAnnotator::Impl::minimizePreconditioned(EnergyLabel& label) {
+    const ConstrainedMinimizer::Result result = minimizer->minimize({tolerance, maxIterations, maxSeconds});
     label.outcome = result.outcome;
     label.iterations = result.iterations;
     label.evaluations = result.evaluations;
@@ -227,7 +227,7 @@ void EnergyAnnotator::Impl::minimizeTightly(EnergyLabel& label) {
     label.rmsForce = result.rmsForce;
 }
 
-void EnergyAnnotator::Impl::minimizeAsPublished(EnergyLabel& label) {
+void EnergyAnnotator::Impl::minimizeLocally(EnergyLabel& label) {
     IterationCounter counter(maxIterations, maxSeconds);
     LocalEnergyMinimizer::minimize(*context, tolerance, 0, &counter);
     label.iterations = counter.iterations;

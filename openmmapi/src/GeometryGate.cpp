@@ -156,20 +156,20 @@ GeometryGate::GeometryGate(const MolecularGraph& graph, const GateSettings& sett
         stereoBonds.push_back(graph.getStereoBond(i));
 }
 
-RefusalCause GeometryGate::check(const vector<Vec3>& newAtoms, const vector<Vec3>& oldAtoms) const {
+RejectionReason GeometryGate::check(const vector<Vec3>& newAtoms, const vector<Vec3>& oldAtoms) const {
     if (newAtoms.size() != contactRadii.size() || oldAtoms.size() != contactRadii.size())
         throw OpenMMException("GeometryGate: the number of positions is not that of the graph");
     if (!isFinite(newAtoms))
-        return RefusalCause::NotFinite;
+        return RejectionReason::NotFinite;
     if (settings.checkBonds && findBrokenBond(newAtoms) != -1)
-        return RefusalCause::BrokenBond;
+        return RejectionReason::BrokenBond;
     if (settings.checkClashes && findClash(newAtoms).first != -1)
-        return RefusalCause::Clash;
+        return RejectionReason::Clash;
     if (settings.checkStereocenters && findInvertedStereocenter(newAtoms, oldAtoms) != -1)
-        return RefusalCause::InvertedStereocenter;
+        return RejectionReason::InvertedStereocenter;
     if (settings.checkStereoBonds && findFlippedStereoBond(newAtoms, oldAtoms) != -1)
-        return RefusalCause::CisTransFlip;
-    return RefusalCause::None;
+        return RejectionReason::CisTransFlip;
+    return RejectionReason::None;
 }
 
 bool GeometryGate::isFinite(const vector<Vec3>& atoms) const {

@@ -11,9 +11,9 @@
 #include "RelaxationCheck.h"
 #include "Require.h"
 #include "internal/Base64.h"
+#include "internal/IntegratorTemperature.h"
 #include "internal/JumpNoise.h"
 #include "internal/Snapshot.h"
-#include "internal/Thermostat.h"
 #include "openmm/Context.h"
 #include "openmm/LangevinMiddleIntegrator.h"
 #include "openmm/OpenMMException.h"
@@ -72,7 +72,7 @@ JumpIntegrator::~JumpIntegrator() = default;
 void JumpIntegrator::setTemperature(double temp) {
     requireTemperature(temp);
     temperature = temp;
-    Thermostat(getRelaxationIntegrator()).setTemperature(temp);
+    IntegratorTemperature(getRelaxationIntegrator()).setTemperature(temp);
 }
 
 void JumpIntegrator::setRelaxationSteps(int steps) {
@@ -139,13 +139,13 @@ void JumpIntegrator::setProposalFilter(shared_ptr<ProposalFilter> proposalFilter
     filter = std::move(proposalFilter);
 }
 
-void JumpIntegrator::setAnnotation(bool annotate) {
-    annotation = annotate;
+void JumpIntegrator::setRecordEnergies(bool record) {
+    recordEnergies = record;
 }
 
 void JumpIntegrator::setRandomNumberSeed(int seed) {
     randomNumberSeed = seed;
-    Thermostat(getRelaxationIntegrator()).setRandomNumberSeed(seed);
+    IntegratorTemperature(getRelaxationIntegrator()).setRandomNumberSeed(seed);
 }
 
 double JumpIntegrator::getStepSize() const {

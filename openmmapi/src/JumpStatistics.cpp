@@ -6,10 +6,10 @@ using namespace std;
 
 namespace JumpPlugin {
 
-const char* getName(RefusalCause cause) {
+const char* getName(RejectionReason reason) {
     static const char* names[] = {"none",           "not_finite", "broken_bond", "clash", "inverted_stereocenter",
                                   "cis_trans_flip", "constraint", "energy",      "veto",  "metropolis"};
-    return names[(int)cause];
+    return names[(int)reason];
 }
 
 const char* getName(JumpStage stage) {
@@ -24,14 +24,14 @@ void JumpStatistics::addStep(const JumpRecord& record) {
     attempts += record.attempts;
     repairEvaluations += record.repairEvaluations;
     guidanceEvaluations += record.guidanceEvaluations;
-    for (int i = 0; i < NumRefusalCauses; i++)
-        refusals[i] += record.refusals[i];
+    for (int i = 0; i < NumRejectionReasons; i++)
+        rejections[i] += record.rejections[i];
     for (int i = 0; i < NumJumpStages; i++)
         seconds[i] += record.seconds[i];
 }
 
-long long JumpStatistics::getRefusals(RefusalCause cause) const {
-    return refusals[(int)cause];
+long long JumpStatistics::getRejections(RejectionReason reason) const {
+    return rejections[(int)reason];
 }
 
 double JumpStatistics::getSeconds(JumpStage stage) const {
@@ -39,10 +39,10 @@ double JumpStatistics::getSeconds(JumpStage stage) const {
 }
 
 double JumpStatistics::getRedrawFraction() const {
-    long long refused = 0;
-    for (long long count : refusals)
-        refused += count;
-    return attempts == 0 ? 0.0 : (double)refused / attempts;
+    long long rejected = 0;
+    for (long long count : rejections)
+        rejected += count;
+    return attempts == 0 ? 0.0 : (double)rejected / attempts;
 }
 
 string JumpStatistics::toString() const {
@@ -50,8 +50,8 @@ string JumpStatistics::toString() const {
     snprintf(line, sizeof(line), "%lld steps, %lld jumps accepted, %lld proposals drawn, %lld repaired\n", steps,
              accepted, attempts, repaired);
     string text = line;
-    for (int i = 1; i < NumRefusalCauses; i++) {
-        snprintf(line, sizeof(line), "  refused, %-22s %8lld\n", getName((RefusalCause)i), refusals[i]);
+    for (int i = 1; i < NumRejectionReasons; i++) {
+        snprintf(line, sizeof(line), "  rejected, %-22s %8lld\n", getName((RejectionReason)i), rejections[i]);
         text += line;
     }
     snprintf(line, sizeof(line), "  force evaluations of repairs    %8lld\n", repairEvaluations);

@@ -8,8 +8,8 @@
 #include "SamplerTime.h"
 #include "StageTimer.h"
 #include "internal/Constants.h"
+#include "internal/IntegratorTemperature.h"
 #include "internal/RepairMinimizer.h"
-#include "internal/Thermostat.h"
 #include "openmm/Context.h"
 
 using namespace OpenMM;
@@ -49,10 +49,10 @@ void JumpStep::advance() {
     record.accepted = jump();
     if (relax())
         return;
-    // The dynamics blew up: treat the jump as refused, and fall back on dynamics from the old state.
+    // The dynamics blew up: treat the jump as rejected, and fall back on dynamics from the old state.
     restoreState();
     if (record.accepted) {
-        refuse(RefusalCause::NotFinite);
+        reject(RejectionReason::NotFinite);
         record.accepted = false;
         if (relax())
             return;
@@ -73,44 +73,45 @@ unique_ptr<AcceptanceRule> JumpStep::makeRule() const {
 }
 
 bool JumpStep::jump() {
-    RefusalCause cause = RefusalCause::None;
+    RejectionReason reason = RejectionReason::None;
     const bool repairsIfNeeded =
         !rule->isExact() && integrator.getRepairSettings().policy == RepairSettings::WhenNeeded;
     const int most = (rule->isExact() ? 1 : integrator.getMaxAttempts());
     while (record.attempts < most) {
-        cause = draw();
-        if (cause == RefusalCause::None)
+        reason = draw();
+        if (reason == RejectionReason::None)
             return true;
-        if (isTooHigh(cause) && scope.hasEnvironment && repairsIfNeeded)
+        if (isTooHigh(reason) && scope.hasEnvironment && repairsIfNeeded)
             break; // what is in the way of this proposal is in the way of the next
     }
     // Nothing moves an atom through a stereocentre or back from NaN.
-    const bool mendable = cause == RefusalCause::BrokenBond || cause == RefusalCause::Clash || isTooHigh(cause);
+    const bool mendable =
+        reason == RejectionReason::BrokenBond || reason == RejectionReason::Clash || isTooHigh(reason);
     if (repairsIfNeeded && mendable && repair())
         return true;
-    recordRefused(cause);
+    recordRejected(reason);
     restoreState();
     return false;
 }
 
-bool JumpStep::isTooHigh(RefusalCause cause) const {
+bool JumpStep::isTooHigh(RejectionReason reason) const {
     // Energies overflow where atoms overlap.
-    return cause == RefusalCause::Energy || (cause == RefusalCause::NotFinite && reachedEnergy);
+    return reason == RejectionReason::Energy || (reason == RejectionReason::NotFinite && reachedEnergy);
 }
 
-RefusalCause JumpStep::draw() {
+RejectionReason JumpStep::draw() {
     reachedEnergy = false;
-    if (integrator.getAnnotation())
+    if (integrator.getRecordEnergies())
         record.energyProposal = record.energyRepaired = numeric_limits<double>::quiet_NaN(); // of an earlier proposal
     sample();
-    const RefusalCause cause = place();
-    if (cause != RefusalCause::None)
-        return refuse(cause);
+    const RejectionReason reason = place();
+    if (reason != RejectionReason::None)
+        return reject(reason);
     if (integrator.getRepairSettings().policy == RepairSettings::Always && !rule->isExact())
-        return repair() ? RefusalCause::None : record.refusal;
+        return repair() ? RejectionReason::None : record.rejection;
     reachedEnergy = true;
     record.energyProposal = record.energyRepaired = computeEnergy();
-    return refuse(judge());
+    return reject(judge());
 }
 
 void JumpStep::sample() {
@@ -125,20 +126,20 @@ void JumpStep::sample() {
     record.seconds[(int)JumpStage::Network] -= cost.seconds;
 }
 
-RefusalCause JumpStep::place() {
+RejectionReason JumpStep::place() {
     StageTimer timer(record, JumpStage::Placement);
-    RefusalCause cause = kernel.place(context);
+    RejectionReason reason = kernel.place(context);
     // The geometry of a proposal that constraints will change is tested when they have.
     const bool constrained = scope.constrainsModelAtoms;
-    if ((rule->isExact() || constrained) && cause != RefusalCause::NotFinite)
-        cause = RefusalCause::None;
-    if (cause == RefusalCause::None) {
+    if ((rule->isExact() || constrained) && reason != RejectionReason::NotFinite)
+        reason = RejectionReason::None;
+    if (reason == RejectionReason::None) {
         applyProposal();
-        cause = kernel.checkConstraints(context);
+        reason = kernel.checkConstraints(context);
     }
-    if (cause == RefusalCause::None && constrained)
-        cause = kernel.checkGeometry(context);
-    return cause;
+    if (reason == RejectionReason::None && constrained)
+        reason = kernel.checkGeometry(context);
+    return reason;
 }
 
 Guidance JumpStep::makeGuidance() const {
@@ -149,30 +150,30 @@ Guidance JumpStep::makeGuidance() const {
     return guidance;
 }
 
-RefusalCause JumpStep::judge() {
+RejectionReason JumpStep::judge() {
     if (!isfinite(record.energyRepaired))
-        return RefusalCause::NotFinite;
-    const RefusalCause cause = rule->judge(kernel, context, record);
-    if (cause != RefusalCause::None)
-        return cause;
+        return RejectionReason::NotFinite;
+    const RejectionReason reason = rule->judge(kernel, context, record);
+    if (reason != RejectionReason::None)
+        return reason;
     const shared_ptr<ProposalFilter> asked = integrator.getProposalFilter(); // which may set another one meanwhile
-    return asked == nullptr || asked->accept(context.getOwner()) ? RefusalCause::None : RefusalCause::Veto;
+    return asked == nullptr || asked->accept(context.getOwner()) ? RejectionReason::None : RejectionReason::Veto;
 }
 
 bool JumpStep::repair() {
-    RefusalCause cause;
+    RejectionReason reason;
     {
         StageTimer timer(record, JumpStage::Repair);
         applyProposal();
         record.energyRepaired = minimize();
-        cause = kernel.checkGeometry(context);
-        if (cause == RefusalCause::None)
-            cause = kernel.checkConstraints(context);
+        reason = kernel.checkGeometry(context);
+        if (reason == RejectionReason::None)
+            reason = kernel.checkConstraints(context);
     }
-    if (cause == RefusalCause::None)
-        cause = judge();
-    record.repaired = (cause == RefusalCause::None);
-    refuse(cause);
+    if (reason == RejectionReason::None)
+        reason = judge();
+    record.repaired = (reason == RejectionReason::None);
+    reject(reason);
     return record.repaired;
 }
 
@@ -187,12 +188,12 @@ double JumpStep::minimize() {
     // Going on below the old energy would take heat out of all that surrounds the jump.
     const auto isMended = [&](double energy) {
         return given.policy != RepairSettings::Always && isfinite(energy) && energy <= record.energyBefore &&
-               kernel.checkGeometry(context) == RefusalCause::None;
+               kernel.checkGeometry(context) == RejectionReason::None;
     };
     const RepairMinimizer::Result result = RepairMinimizer(context, kernel, settings).minimize(isMended);
     integrator.stateChanged(State::Positions);
     integrator.stateChanged(State::Velocities);
-    if (integrator.getAnnotation() && isnan(record.energyProposal))
+    if (integrator.getRecordEnergies() && isnan(record.energyProposal))
         record.energyProposal = result.firstEnergy;
     record.repairEvaluations += result.evaluations;
     return result.energy;
@@ -218,7 +219,7 @@ bool JumpStep::relax() {
         context.applyVelocityConstraints(integrator.getConstraintTolerance());
         integrator.stateChanged(State::Velocities);
     }
-    return kernel.checkGeometry(context) != RefusalCause::NotFinite;
+    return kernel.checkGeometry(context) != RejectionReason::NotFinite;
 }
 
 // Kernels write to positions and velocities behind the back of the relaxation integrator, which may keep forces.
@@ -241,12 +242,12 @@ void JumpStep::restoreState() {
     integrator.stateChanged(State::Velocities);
 }
 
-RefusalCause JumpStep::refuse(RefusalCause cause) {
-    if (cause != RefusalCause::None) {
-        record.refusal = cause;
-        record.refusals[(int)cause]++;
+RejectionReason JumpStep::reject(RejectionReason reason) {
+    if (reason != RejectionReason::None) {
+        record.rejection = reason;
+        record.rejections[(int)reason]++;
     }
-    return cause;
+    return reason;
 }
 
 double JumpStep::computeEnergy() {
@@ -254,9 +255,10 @@ double JumpStep::computeEnergy() {
     return context.calcForcesAndEnergy(false, true, integrator.getIntegrationForceGroups());
 }
 
-/** The energy of a proposal that the gate refused before it came to energies. The state must be restored afterwards. */
-void JumpStep::recordRefused(RefusalCause cause) {
-    if (!integrator.getAnnotation() || cause == RefusalCause::NotFinite || !isnan(record.energyProposal))
+/** The energy of a proposal that the gate rejected before it came to energies. The state must be restored afterwards.
+ */
+void JumpStep::recordRejected(RejectionReason reason) {
+    if (!integrator.getRecordEnergies() || reason == RejectionReason::NotFinite || !isnan(record.energyProposal))
         return;
     try {
         applyProposal();
@@ -267,7 +269,7 @@ void JumpStep::recordRefused(RefusalCause cause) {
 }
 
 double JumpStep::computeRelaxedEnergy() {
-    if (integrator.getAnnotation()) {
+    if (integrator.getRecordEnergies()) {
         StageTimer timer(record, JumpStage::Energy);
         try {
             // With the forces, as Context::getState() does: those that the relaxation left must stay valid.

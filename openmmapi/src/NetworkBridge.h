@@ -13,7 +13,7 @@ namespace JumpPlugin {
 
 // What stands between OpenMM's classes and the network's, for the few files that know both.
 
-/** Run something of the network; its exceptions become OpenMM's. */
+/** Call the network and convert its exceptions to OpenMM's. */
 template <class Action>
 auto translateErrors(const Action& action) {
     try {

@@ -6,7 +6,7 @@
 
 #include "JumpKernels.h"
 #include "Require.h"
-#include "internal/Thermostat.h"
+#include "internal/IntegratorTemperature.h"
 #include "openmm/internal/ForceImpl.h"
 
 using namespace OpenMM;
@@ -40,7 +40,7 @@ void RelaxationCheck::requireFree() const {
 }
 
 void RelaxationCheck::requireTemperature(double temperature) const {
-    const optional<double> other = Thermostat(*relaxation).getTemperature();
+    const optional<double> other = IntegratorTemperature(*relaxation).getTemperature();
     if (other && abs(*other - temperature) > 1e-6 * temperature)
         throw OpenMMException("JumpIntegrator: the relaxation integrator has a temperature of " + formatNumber(*other) +
                               " K, but the jumps one of " + formatNumber(temperature) + " K");

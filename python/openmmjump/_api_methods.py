@@ -18,8 +18,8 @@ from openmmjump._units import show, strip
 
 #: Names of the stages of a step, in the order of JumpRecord.seconds.
 STAGES: tuple[str, ...] = tuple(api._getStageNames())
-#: Names of the causes of a refusal, in the order of JumpRecord.refusals; the first stands for none.
-CAUSES: tuple[str, ...] = tuple(api._getCauseNames())
+#: Names of the causes of a rejection, in the order of JumpRecord.rejections; the first stands for none.
+REASONS: tuple[str, ...] = tuple(api._getReasonNames())
 #: Names of the outcomes of a label's minimisation.
 OUTCOMES: tuple[str, ...] = tuple(api._getOutcomeNames())
 
@@ -117,16 +117,16 @@ class _Counts:
         """Wall time in s of each stage of a step, by the stage's name."""
         return dict(zip(STAGES, self._getSeconds(), strict=True))
 
-    def getRefusalsByCause(self: Any) -> dict[str, int]:
-        """Number of refused proposals of each cause, by the cause's name."""
-        return dict(zip(CAUSES[1:], self._getRefusals()[1:], strict=True))
+    def getRejectionsByReason(self: Any) -> dict[str, int]:
+        """Number of rejected proposals of each reason, by the reason's name."""
+        return dict(zip(REASONS[1:], self._getRejections()[1:], strict=True))
 
 
 @_methods_of(api.JumpRecord)
 class _Record:
-    def getRefusalName(self: Any) -> str:
-        """Name of the cause of the last refusal in the step, "none" if there was none."""
-        return CAUSES[int(self.refusal)]
+    def getRejectionName(self: Any) -> str:
+        """Name of the reason of the last rejection in the step, "none" if there was none."""
+        return REASONS[int(self.rejection)]
 
 
 @_methods_of(api.JumpStatistics)
@@ -141,7 +141,7 @@ class _Statistics:
             "repair_evaluations": self.repairEvaluations,
             "guidance_evaluations": self.guidanceEvaluations,
             "redraw_fraction": self.getRedrawFraction(),
-            "refusals": self.getRefusalsByCause(),
+            "rejections": self.getRejectionsByReason(),
             "seconds": self.getSecondsByStage(),
         }
 
@@ -260,7 +260,7 @@ class _Integrator:
             called as filter(context) with an openmm.Context, which is valid during the call only. Its positions are the
             proposal, after its repair if there was one; velocities and time are those before the jump. It may be asked
             for any State, but must not be changed, and its integrator must not be stepped. If what the filter returns
-            is false, the proposal is refused ("veto") and drawn again. An exception leaves step() as it is, with the
+            is false, the proposal is rejected ("veto") and redrawn. An exception leaves step() as it is, with the
             state as it was before the step. None removes the filter.
 
         Raises
@@ -384,7 +384,7 @@ class _Annotator:
     def __init__(
         self: Any,
         system: openmm.System,
-        mode: int = api.EnergyAnnotator.Tight,
+        mode: int = api.EnergyAnnotator.Preconditioned,
         platform: openmm.Platform | str | None = None,
         properties: dict[str, str] | None = None,
     ) -> None:
@@ -395,7 +395,7 @@ class _Annotator:
         system : openmm.System
             the System; it is copied
         mode : int
-            EnergyAnnotator.Tight or EnergyAnnotator.Published: how to minimise
+            EnergyAnnotator.Preconditioned or EnergyAnnotator.LocalMinimizer: how to minimise
         platform : openmm.Platform or str, optional
             the platform, or its name; by default the fastest one that works
         properties : dict, optional
@@ -408,11 +408,13 @@ class _Annotator:
             if the System has no particles, the precision is single, there is no such platform, or no Context can be
             created
         """
-        modes = (api.EnergyAnnotator.Published, api.EnergyAnnotator.Tight)
+        modes = (api.EnergyAnnotator.LocalMinimizer, api.EnergyAnnotator.Preconditioned)
         if not isinstance(system, openmm.System):
             raise TypeError(f"the system must be an openmm.System, not {show(system)}")
         if mode not in modes:
-            raise ValueError(f"the mode must be EnergyAnnotator.Published or EnergyAnnotator.Tight, not {show(mode)}")
+            raise ValueError(
+                f"the mode must be EnergyAnnotator.LocalMinimizer or EnergyAnnotator.Preconditioned, not {show(mode)}"
+            )
         if platform is None:
             if properties:
                 raise ValueError("properties belong to a platform, but no platform was given")

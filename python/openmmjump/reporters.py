@@ -15,8 +15,8 @@ if _loading.api is None:
     raise ImportError(f"openmmjump.reporters is not available: {_loading.explain()}")
 from openmmjump import _api_methods
 
-#: Causes of a refusal, as JumpRecord names them.
-CAUSES: tuple[str, ...] = _api_methods.CAUSES[1:]
+#: Reasons of a rejection, as JumpRecord names them.
+REASONS: tuple[str, ...] = _api_methods.REASONS[1:]
 #: Stages of a step.
 STAGES: tuple[str, ...] = _api_methods.STAGES
 COUNTS = ("accepted", "repaired", "repair_evaluations", "guidance_evaluations", "attempts")
@@ -27,8 +27,8 @@ COLUMNS = (
     "time_ps",
     "jumps",
     *COUNTS,
-    *(f"refused_{cause}" for cause in CAUSES),
-    "last_refusal",
+    *(f"rejected_{reason}" for reason in REASONS),
+    "last_rejection",
     *(f"energy_{name}_kJ_mol" for name in ENERGIES),
     *(f"seconds_{stage}" for stage in STAGES),
 )
@@ -38,7 +38,7 @@ class JumpReporter:
     """Writes what the jumps of a JumpIntegrator did to a CSV file, one line for each report.
 
     Counts and wall times are sums over the steps since the last report, so nothing is lost when only every tenth
-    step is reported; energies and `last_refusal` are those of the last step.
+    step is reported; energies and `last_rejection` are those of the last step.
 
     | column | meaning |
     |---|---|
@@ -49,8 +49,8 @@ class JumpReporter:
     | repair_evaluations | evaluations of the forces by minimisations |
     | guidance_evaluations | evaluations of the forces that guide the sampling |
     | attempts | proposals drawn |
-    | refused_CAUSE | proposals refused, for each of `CAUSES` (see the table of the gate in docs/integrator.md) |
-    | last_refusal | cause of the last refusal within the last step, or none |
+    | rejected_REASON | proposals rejected, for each of `REASONS` (see the table of the gate in docs/integrator.md) |
+    | last_rejection | reason of the last rejection within the last step, or none |
     | energy_before_kJ_mol | potential energy before the jump |
     | energy_proposal_kJ_mol | potential energy of the last proposal that reached the test of its energy |
     | energy_repaired_kJ_mol | potential energy the relaxation started from |
@@ -126,8 +126,8 @@ class JumpReporter:
                 f"{state.getTime().value_in_unit(unit.picosecond):.10g}",
                 new["steps"],
                 *(new[name] for name in COUNTS),
-                *(new["refusals"][cause] for cause in CAUSES),
-                record.getRefusalName(),
+                *(new["rejections"][reason] for reason in REASONS),
+                record.getRejectionName(),
                 *(f"{energy:.6g}" for energy in (record.energyBefore, record.energyProposal, record.energyRepaired)),
                 *(f"{new['seconds'][stage]:.6g}" for stage in STAGES),
             ]

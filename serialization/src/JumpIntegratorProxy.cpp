@@ -4,7 +4,7 @@
 
 #include "JumpIntegrator.h"
 #include "ModelNode.h"
-#include "internal/Thermostat.h"
+#include "internal/IntegratorTemperature.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/serialization/SerializationNode.h"
 
@@ -102,7 +102,7 @@ SamplerSettings deserializeSampler(const SerializationNode& node) {
 
 /** Set the seed without touching that of the relaxation, which was read with the relaxation integrator. */
 void setSeedOfJumpsOnly(JumpIntegrator& integrator, int seed) {
-    Thermostat relaxation(integrator.getRelaxationIntegrator());
+    IntegratorTemperature relaxation(integrator.getRelaxationIntegrator());
     const optional<int> relaxationSeed = relaxation.getRandomNumberSeed();
     integrator.setRandomNumberSeed(seed);
     if (relaxationSeed)
@@ -121,7 +121,7 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
     node.setDoubleProperty("relaxationFriction", integrator.getRelaxationFriction());
     node.setIntProperty("maxAttempts", integrator.getMaxAttempts());
     node.setIntProperty("acceptance", integrator.getAcceptance());
-    node.setBoolProperty("annotation", integrator.getAnnotation());
+    node.setBoolProperty("recordEnergies", integrator.getRecordEnergies());
     node.setIntProperty("randomSeed", integrator.getRandomNumberSeed());
     serializeGate(integrator.getGateSettings(), node.createChildNode("Gate"));
     serializeRepair(integrator.getRepairSettings(), node.createChildNode("Repair"));
@@ -146,7 +146,7 @@ void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
     integrator->setRelaxationFriction(node.getDoubleProperty("relaxationFriction"));
     integrator->setMaxAttempts(node.getIntProperty("maxAttempts"));
     integrator->setAcceptance((JumpIntegrator::Acceptance)node.getIntProperty("acceptance"));
-    integrator->setAnnotation(node.getBoolProperty("annotation"));
+    integrator->setRecordEnergies(node.getBoolProperty("recordEnergies"));
     setSeedOfJumpsOnly(*integrator, node.getIntProperty("randomSeed"));
     integrator->setGateSettings(deserializeGate(node.getChildNode("Gate")));
     integrator->setRepairSettings(deserializeRepair(node.getChildNode("Repair")));

@@ -119,16 +119,16 @@ TEST_F(AgreementTest, ChignolinWithRidingAtomsAndRigidMotion) {
     EXPECT_GT(reference->getStatistics().accepted, 0);
 }
 
-// A walk of this width is refused now and then by the test of the geometry that is switched on, for the same proposals
+// A walk of this width is rejected now and then by the test of the geometry that is switched on, for the same proposals
 // on both platforms.
-TEST_F(AgreementTest, GateRefusesTheSameProposals) {
+TEST_F(AgreementTest, GateRejectsTheSameProposals) {
     const Molecule molecule = Molecule::chignolin();
-    const map<RefusalCause, double> widths = {{RefusalCause::BrokenBond, 0.08},
-                                              {RefusalCause::Clash, 0.3},
-                                              {RefusalCause::InvertedStereocenter, 0.35},
-                                              {RefusalCause::CisTransFlip, 0.5}};
-    for (const auto& [cause, width] : widths) { // width in A
-        SCOPED_TRACE(JumpPlugin::getName(cause));
+    const map<RejectionReason, double> widths = {{RejectionReason::BrokenBond, 0.08},
+                                                 {RejectionReason::Clash, 0.3},
+                                                 {RejectionReason::InvertedStereocenter, 0.35},
+                                                 {RejectionReason::CisTransFlip, 0.5}};
+    for (const auto& [reason, width] : widths) { // width in A
+        SCOPED_TRACE(JumpPlugin::getName(reason));
         WalkModel walk;
         walk.priorVariance = width * width;
         const JumpModel model = JumpModel::fromBytes(walk.getBytes());
@@ -136,17 +136,17 @@ TEST_F(AgreementTest, GateRefusesTheSameProposals) {
         for (JumpIntegrator* integrator : {tested.get(), reference.get()}) {
             openGate(*integrator);
             GateSettings gate = integrator->getGateSettings();
-            gate.checkBonds = (cause == RefusalCause::BrokenBond);
-            gate.checkClashes = (cause == RefusalCause::Clash);
-            gate.checkStereocenters = (cause == RefusalCause::InvertedStereocenter);
-            gate.checkStereoBonds = (cause == RefusalCause::CisTransFlip);
+            gate.checkBonds = (reason == RejectionReason::BrokenBond);
+            gate.checkClashes = (reason == RejectionReason::Clash);
+            gate.checkStereocenters = (reason == RejectionReason::InvertedStereocenter);
+            gate.checkStereoBonds = (reason == RejectionReason::CisTransFlip);
             integrator->setGateSettings(gate);
             integrator->setMaxAttempts(3);
             change(*integrator, &RepairSettings::policy, RepairSettings::Never);
         }
         compareJumps(*molecule.system, molecule.positions, *tested, *reference, 10);
-        EXPECT_EQ(tested->getStatistics().getRefusals(cause), reference->getStatistics().getRefusals(cause));
-        EXPECT_GT(reference->getStatistics().getRefusals(cause), 0);
+        EXPECT_EQ(tested->getStatistics().getRejections(reason), reference->getStatistics().getRejections(reason));
+        EXPECT_GT(reference->getStatistics().getRejections(reason), 0);
         EXPECT_GT(reference->getStatistics().accepted, 0);
     }
 }
@@ -177,7 +177,7 @@ TEST_F(AgreementTest, ReorderedAndWrappedAtoms) {
     EXPECT_GT(reference->getStatistics().accepted, 0);
 }
 
-TEST_F(AgreementTest, RefusalRestoresReorderedAtomsBitForBit) {
+TEST_F(AgreementTest, RejectionRestoresReorderedAtomsBitForBit) {
     Solution solution;
     WalkModel violent;
     violent.priorVariance = 4.0; // 2 A: breaks every bond

@@ -123,7 +123,7 @@ TEST_F(AllAtomsTest, ConstraintsHoldAfterJumps) {
     }
 }
 
-// Half as long, the bonds would be refused. Each becomes longer where it is, and its centre of mass stays.
+// Half as long, the bonds would be rejected. Each becomes longer where it is, and its centre of mass stays.
 TEST_F(AllAtomsTest, TheGateJudgesWhatTheConstraintsLeave) {
     Methanol methanol;
     Positions proposal = methanol.positions;
@@ -140,7 +140,7 @@ TEST_F(AllAtomsTest, TheGateJudgesWhatTheConstraintsLeave) {
     EXPECT_LT(norm((x[6] - x[2]).cross(axis)), 0.02 * axis.dot(axis));
 }
 
-TEST_F(AllAtomsTest, ABondThatTheConstraintsLeaveBrokenIsRefused) {
+TEST_F(AllAtomsTest, ABondThatTheConstraintsLeaveBrokenIsRejected) {
     Methanol methanol;
     Positions proposal = methanol.positions;
     for (int particle : {2, 6})
@@ -149,7 +149,7 @@ TEST_F(AllAtomsTest, ABondThatTheConstraintsLeaveBrokenIsRefused) {
     Context context(methanol.system, *integrator, getPlatform());
     context.setPositions(methanol.positions);
     integrator->step(1);
-    EXPECT_EQ(integrator->getLastJump().refusal, RefusalCause::BrokenBond);
+    EXPECT_EQ(integrator->getLastJump().rejection, RejectionReason::BrokenBond);
     EXPECT_EQ(integrator->getStatistics().accepted, 0);
     expectNear(methanol.positions, getPositions(context), getTolerance());
 }
@@ -169,7 +169,7 @@ TEST_F(AllAtomsTest, RepairKeepsTheConstraints) {
 }
 
 // Whatever a model proposes, hydrogens on their carbon or as far away as a number can say: the Context stays finite,
-// and what does not satisfy the constraints is refused.
+// and what does not satisfy the constraints is rejected.
 TEST_F(AllAtomsTest, WildProposalsDoNoHarm) {
     for (const bool open : {true, false}) {
         Methanol methanol;

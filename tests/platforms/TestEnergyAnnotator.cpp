@@ -67,7 +67,7 @@ protected:
             GTEST_SKIP() << "annotators refuse single precision; tested with the others";
     }
     /** Annotators of chignolin, made once: Contexts of some platforms take seconds to compile. */
-    static EnergyAnnotator& getChignolinAnnotator(EnergyAnnotator::Mode mode = EnergyAnnotator::Tight) {
+    static EnergyAnnotator& getChignolinAnnotator(EnergyAnnotator::Mode mode = EnergyAnnotator::Preconditioned) {
         auto& annotator = annotators[mode];
         if (!annotator)
             annotator = makeAnnotator(*loadChignolin(), mode);
@@ -79,7 +79,7 @@ protected:
         return {};
     }
     static unique_ptr<EnergyAnnotator> makeAnnotator(const System& system,
-                                                     EnergyAnnotator::Mode mode = EnergyAnnotator::Tight) {
+                                                     EnergyAnnotator::Mode mode = EnergyAnnotator::Preconditioned) {
         return make_unique<EnergyAnnotator>(system, mode, getPlatform(), getProperties());
     }
     /** Each Force in a group of its own. */
@@ -125,7 +125,7 @@ TEST_F(EnergyAnnotatorTest, energiesAreThoseOfTheReferencePlatform) {
 
 TEST_F(EnergyAnnotatorTest, findsAMinimumThatIsKnown) {
     Pendulum pendulum;
-    for (auto mode : {EnergyAnnotator::Tight, EnergyAnnotator::Published}) {
+    for (auto mode : {EnergyAnnotator::Preconditioned, EnergyAnnotator::LocalMinimizer}) {
         auto annotator = makeAnnotator(pendulum.system, mode);
         annotator->setTolerance(0.05);
         const EnergyLabel label = annotator->annotate(pendulum.positions);
@@ -157,7 +157,7 @@ TEST_F(EnergyAnnotatorTest, endsOnTheConstraintsBelowTheTolerance) {
         EXPECT_NEAR(norm(label.positions[first] - label.positions[second]), length, 1e-5 * length);
     }
     // It is a minimum for OpenMM's minimiser, too.
-    EnergyAnnotator& published = getChignolinAnnotator(EnergyAnnotator::Published);
+    EnergyAnnotator& published = getChignolinAnnotator(EnergyAnnotator::LocalMinimizer);
     const EnergyLabel again = published.annotate(label.positions);
     EXPECT_NEAR(again.finalEnergy, label.finalEnergy, 1.0);
     EXPECT_LE(published.annotate(positions).rmsForce, 10);
@@ -209,7 +209,7 @@ TEST_F(EnergyAnnotatorTest, measuresDisplacements) {
 
 TEST_F(EnergyAnnotatorTest, stopsAtLimits) {
     const Positions positions = disturb(loadChignolinPositions(), 0.005, 11);
-    for (auto mode : {EnergyAnnotator::Tight, EnergyAnnotator::Published}) {
+    for (auto mode : {EnergyAnnotator::Preconditioned, EnergyAnnotator::LocalMinimizer}) {
         EnergyAnnotator& annotator = getChignolinAnnotator(mode);
         annotator.setMaxIterations(3);
         EnergyLabel label = annotator.annotate(positions);
@@ -259,7 +259,10 @@ TEST_F(EnergyAnnotatorTest, refusesWhatHasNoLabel) {
     expectError([] { makeAnnotator(System()); }, "no particles");
     if (hasPrecision())
         expectError(
-            [&] { EnergyAnnotator(pendulum.system, EnergyAnnotator::Tight, getPlatform(), {{"Precision", "single"}}); },
+            [&] {
+                EnergyAnnotator(pendulum.system, EnergyAnnotator::Preconditioned, getPlatform(),
+                                {{"Precision", "single"}});
+            },
             "mixed or double, not single");
 }
 
@@ -296,7 +299,7 @@ TEST_F(EnergyAnnotatorTest, tellsItsPlatformAndPrecision) {
         EXPECT_EQ(annotator->getPrecision(), getPrecision() == "double" ? "double" : "mixed");
     else
         EXPECT_EQ(annotator->getPrecision(), getName() == "Reference" ? "double" : "mixed");
-    EXPECT_EQ(EnergyAnnotator(Pendulum().system).getMode(), EnergyAnnotator::Tight);
+    EXPECT_EQ(EnergyAnnotator(Pendulum().system).getMode(), EnergyAnnotator::Preconditioned);
 }
 
 } // namespace

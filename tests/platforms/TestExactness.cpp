@@ -248,8 +248,8 @@ TEST_F(ExactnessTest, SamplersWithoutADensityRefuse) {
     expectRefusal(turning.getBytes(), "orientation");
 }
 
-// One proposal, no repair, and what was refused is as it was.
-TEST_F(ExactnessTest, ARefusedStepIsDynamicsOnly) {
+// One proposal, no repair, and what was rejected is as it was.
+TEST_F(ExactnessTest, ARejectedStepIsDynamicsOnly) {
     const DoubleWell well;
     MixtureModel far;
     far.components = {{1.0, {Vec3(5, 0, 0)}, 0.01}};
@@ -263,7 +263,7 @@ TEST_F(ExactnessTest, ARefusedStepIsDynamicsOnly) {
     integrator.step(3);
     EXPECT_EQ(context.getState(State::Positions).getPositions(), positions);
     EXPECT_EQ(integrator.getStatistics().attempts, 3);
-    EXPECT_EQ(integrator.getStatistics().getRefusals(RefusalCause::Metropolis), 3);
+    EXPECT_EQ(integrator.getStatistics().getRejections(RejectionReason::Metropolis), 3);
     EXPECT_LT(integrator.getLastJump().logAcceptance, -100);
 }
 

@@ -1,5 +1,5 @@
-// Each test of the gate on every Platform: proposals that fail one test alone are refused for that cause, and accepted
-// with its switch off. The tests themselves are held to known answers in TestGeometryGate.cpp.
+// Each test of the gate on every Platform: proposals that fail one test alone are rejected for that reason, and
+// accepted with its switch off. The tests themselves are held to known answers in TestGeometryGate.cpp.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -126,8 +126,8 @@ protected:
         EXPECT_EQ(after.getPositions(), before.getPositions());
         EXPECT_EQ(after.getVelocities(), before.getVelocities());
     }
-    /** Every proposal of a step is refused for this cause and no other, and the state is what it was. */
-    static void expectRefused(RefusalCause cause, JumpIntegrator& integrator, Context& context) {
+    /** Every proposal of a step is rejected for this reason and no other, and the state is what it was. */
+    static void expectRejected(RejectionReason reason, JumpIntegrator& integrator, Context& context) {
         const State before = getState(context);
         integrator.step(1);
         expectUnchanged(before, getState(context));
@@ -135,25 +135,25 @@ protected:
         EXPECT_FALSE(record.accepted);
         EXPECT_FALSE(record.repaired);
         EXPECT_EQ(record.attempts, Attempts);
-        EXPECT_EQ(record.refusal, cause);
-        EXPECT_EQ(record.refusals[(int)cause], Attempts);
-        EXPECT_EQ(accumulate(record.refusals.begin(), record.refusals.end(), 0), Attempts);
+        EXPECT_EQ(record.rejection, reason);
+        EXPECT_EQ(record.rejections[(int)reason], Attempts);
+        EXPECT_EQ(accumulate(record.rejections.begin(), record.rejections.end(), 0), Attempts);
     }
     static void expectAccepted(JumpIntegrator& integrator, Context& context) {
         const State before = getState(context);
         integrator.step(1);
         const JumpRecord& record = integrator.getLastJump();
-        EXPECT_TRUE(record.accepted) << JumpPlugin::getName(record.refusal);
+        EXPECT_TRUE(record.accepted) << JumpPlugin::getName(record.rejection);
         EXPECT_EQ(record.attempts, 1);
-        EXPECT_EQ(record.refusal, RefusalCause::None);
+        EXPECT_EQ(record.rejection, RejectionReason::None);
         EXPECT_NE(getState(context).getPositions(), before.getPositions());
     }
     /**
-     * Proposals must fail one test alone: with thresholds that make them fail they are refused, and accepted if only
+     * Proposals must fail one test alone: with thresholds that make them fail they are rejected, and accepted if only
      * this test is not made. Few Contexts, as a device compiles its kernels for each.
      */
     static void expectSwitch(
-        RefusalCause cause, bool GateSettings::*check, const Molecules& molecules,
+        RejectionReason reason, bool GateSettings::*check, const Molecules& molecules,
         const function<void(GateSettings&)>& tighten = [](GateSettings&) {}, double constraintTolerance = 1e-5) {
         for (bool tested : {true, false}) {
             SCOPED_TRACE(tested ? "switched on" : "switched off");
@@ -165,7 +165,7 @@ protected:
             integrator->setConstraintTolerance(constraintTolerance);
             auto context = makeContext(molecules, *integrator);
             if (tested)
-                expectRefused(cause, *integrator, *context);
+                expectRejected(reason, *integrator, *context);
             else
                 expectAccepted(*integrator, *context);
         }
@@ -174,31 +174,31 @@ protected:
 
 TEST_F(GateTest, Bonds) {
     const Molecules molecules(Molecules::Chain);
-    expectSwitch(RefusalCause::BrokenBond, &GateSettings::checkBonds, molecules,
+    expectSwitch(RejectionReason::BrokenBond, &GateSettings::checkBonds, molecules,
                  [](GateSettings& gate) { gate.maxBondRatio = 0.9; }); // the bonds are 0.99 of what is expected
 }
 
 TEST_F(GateTest, Clashes) {
-    expectSwitch(RefusalCause::Clash, &GateSettings::checkClashes, Molecules(Molecules::Chain),
+    expectSwitch(RejectionReason::Clash, &GateSettings::checkClashes, Molecules(Molecules::Chain),
                  [](GateSettings& gate) { gate.clashRatio = 1.1; }); // the ends of a chain are 0.35 nm apart
 }
 
 TEST_F(GateTest, Stereocenters) {
     Molecules molecules(Molecules::Star);
     molecules.addHandedness(Molecules::Star);
-    expectSwitch(RefusalCause::InvertedStereocenter, &GateSettings::checkStereocenters, molecules);
+    expectSwitch(RejectionReason::InvertedStereocenter, &GateSettings::checkStereocenters, molecules);
 }
 
 TEST_F(GateTest, StereoBonds) {
     Molecules molecules(Molecules::Chain);
     molecules.addHandedness(Molecules::Chain);
-    expectSwitch(RefusalCause::CisTransFlip, &GateSettings::checkStereoBonds, molecules);
+    expectSwitch(RejectionReason::CisTransFlip, &GateSettings::checkStereoBonds, molecules);
 }
 
 // Riding atoms keep the length of their bonds, which is wrong by a hundredth; with this tolerance OpenMM lets it be.
 TEST_F(GateTest, Constraints) {
     const Molecules molecules(Molecules::Chain, 0.101);
-    expectSwitch(RefusalCause::Constraint, &GateSettings::checkConstraints, molecules, [](GateSettings&) {}, 0.1);
+    expectSwitch(RejectionReason::Constraint, &GateSettings::checkConstraints, molecules, [](GateSettings&) {}, 0.1);
     auto integrator = makeIntegrator(molecules);
     integrator->setConstraintTolerance(0.1);
     GateSettings gate;
@@ -209,7 +209,7 @@ TEST_F(GateTest, Constraints) {
 }
 
 TEST_F(GateTest, Energy) {
-    expectSwitch(RefusalCause::Energy, &GateSettings::checkEnergy, Molecules(Molecules::Chain),
+    expectSwitch(RejectionReason::Energy, &GateSettings::checkEnergy, Molecules(Molecules::Chain),
                  [](GateSettings& gate) { gate.maxEnergyIncrease = 1e-3; });
 }
 
@@ -227,7 +227,7 @@ TEST_F(GateTest, NotFinite) {
     auto integrator = makeIntegrator(molecules);
     integrator->setGateSettings(switchAll(false));
     auto context = makeContext(molecules, *integrator);
-    expectRefused(RefusalCause::NotFinite, *integrator, *context);
+    expectRejected(RejectionReason::NotFinite, *integrator, *context);
 }
 
 TEST_F(GateTest, ThresholdsAreChecked) {
@@ -241,8 +241,8 @@ TEST_F(GateTest, ThresholdsAreChecked) {
     EXPECT_EQ(integrator->getGateSettings().maxConstraintError, 1e-3);
 }
 
-// What remains of a step whose proposals are all refused is the molecular dynamics alone.
-TEST_F(GateTest, RefusedStepsAreMolecularDynamics) {
+// What remains of a step whose proposals are all rejected is the molecular dynamics alone.
+TEST_F(GateTest, RejectedStepsAreMolecularDynamics) {
     const Molecules molecules(Molecules::Chain);
     auto integrator = makeIntegrator(molecules);
     integrator->setRelaxationSteps(20);
@@ -267,15 +267,15 @@ TEST_F(GateTest, FilterVetoes) {
     integrator->setProposalFilter(filter);
     EXPECT_EQ(integrator->getProposalFilter(), filter);
     auto context = makeContext(molecules, *integrator);
-    expectRefused(RefusalCause::Veto, *integrator, *context);
+    expectRejected(RejectionReason::Veto, *integrator, *context);
     // Two more vetoes, then the filter accepts: what it saw is what the step ends with.
     integrator->step(1);
     EXPECT_TRUE(integrator->getLastJump().accepted);
     EXPECT_EQ(integrator->getLastJump().attempts, 3);
-    EXPECT_EQ(integrator->getLastJump().refusals[(int)RefusalCause::Veto], 2);
+    EXPECT_EQ(integrator->getLastJump().rejections[(int)RejectionReason::Veto], 2);
     ASSERT_EQ(filter->proposals.size(), Attempts + 3);
     EXPECT_EQ(getState(*context).getPositions(), filter->proposals.back());
-    EXPECT_EQ(integrator->getStatistics().getRefusals(RefusalCause::Veto), Attempts + 2);
+    EXPECT_EQ(integrator->getStatistics().getRejections(RejectionReason::Veto), Attempts + 2);
     for (size_t i = 1; i < filter->proposals.size(); i++)
         EXPECT_NE(filter->proposals[i], filter->proposals[i - 1]);
     integrator->setProposalFilter(nullptr);
@@ -291,12 +291,12 @@ TEST_F(GateTest, FilterIsAskedLast) {
     integrator->setProposalFilter(filter);
     change(*integrator, &RepairSettings::policy, RepairSettings::WhenNeeded);
     auto context = makeContext(molecules, *integrator);
-    expectRefused(RefusalCause::Veto, *integrator, *context);
+    expectRejected(RejectionReason::Veto, *integrator, *context);
     GateSettings gate;
     gate.maxEnergyIncrease = 1e-3;
     integrator->setGateSettings(gate);
     change(*integrator, &RepairSettings::policy, RepairSettings::Never);
-    expectRefused(RefusalCause::Energy, *integrator, *context);
+    expectRejected(RejectionReason::Energy, *integrator, *context);
     EXPECT_EQ(filter->proposals.size(), Attempts);
 }
 

@@ -205,7 +205,7 @@ TEST_F(GuidanceTest, ForcesThatAreNotFinite) {
     expectVector(Vec3(), findShifts(molecule, *integrator)[0]);
 }
 
-TEST_F(GuidanceTest, StateIsRestoredAfterRefusal) {
+TEST_F(GuidanceTest, StateIsRestoredAfterRejection) {
     Molecule molecule;
     molecule.guideBy("-f*(x - 2*y)", {100, 50, 20, 40});
     auto integrator = makeIntegrator(molecule.graph);

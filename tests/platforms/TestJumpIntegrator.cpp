@@ -13,7 +13,7 @@
 #include "OpenMM.h"
 #include "PlatformTest.h"
 #include "WalkModel.h"
-#include "internal/Thermostat.h"
+#include "internal/IntegratorTemperature.h"
 #include "openmm/serialization/XmlSerializer.h"
 
 using namespace JumpPlugin;
@@ -68,7 +68,7 @@ struct Chain {
 };
 
 /** Vetoes every proposal, and remembers its energy. */
-class RefusingFilter : public ProposalFilter {
+class RejectingFilter : public ProposalFilter {
 public:
     bool accept(Context& context) override {
         energies.push_back(context.getState(State::Energy).getPotentialEnergy());
@@ -279,7 +279,7 @@ TEST_F(JumpIntegratorTest, VelocitiesAreMaxwellBoltzmann) {
     EXPECT_NEAR(argon / steps, 3 * unit, 4 * 3 * unit * sqrt(2.0 / (3 * steps)));
 }
 
-TEST_F(JumpIntegratorTest, RefusalRestoresTheStateBitForBit) {
+TEST_F(JumpIntegratorTest, RejectionRestoresTheStateBitForBit) {
     Chain chain;
     WalkModel violent;
     violent.priorVariance = 4.0; // 2 A: breaks every bond
@@ -294,9 +294,9 @@ TEST_F(JumpIntegratorTest, RefusalRestoresTheStateBitForBit) {
     const JumpStatistics& statistics = integrator->getStatistics();
     EXPECT_EQ(statistics.accepted, 0);
     EXPECT_EQ(statistics.attempts, 6);
-    EXPECT_EQ(statistics.getRefusals(RefusalCause::BrokenBond), 6);
+    EXPECT_EQ(statistics.getRejections(RejectionReason::BrokenBond), 6);
     EXPECT_DOUBLE_EQ(statistics.getRedrawFraction(), 1.0);
-    EXPECT_EQ(integrator->getLastJump().refusal, RefusalCause::BrokenBond);
+    EXPECT_EQ(integrator->getLastJump().rejection, RejectionReason::BrokenBond);
     EXPECT_EQ(getPositions(context), positions);
     EXPECT_EQ(getVelocities(context), velocities);
     EXPECT_EQ(context.getStepCount(), 2);
@@ -314,7 +314,7 @@ TEST_F(JumpIntegratorTest, EnergyGateCounts) {
     context.setPositions(chain.positions);
     LocalEnergyMinimizer::minimize(context, 0.01);
     integrator->step(1);
-    EXPECT_EQ(integrator->getStatistics().getRefusals(RefusalCause::Energy), 2);
+    EXPECT_EQ(integrator->getStatistics().getRejections(RejectionReason::Energy), 2);
     EXPECT_EQ(integrator->getStatistics().accepted, 0);
     EXPECT_GT(integrator->getLastJump().energyProposal, integrator->getLastJump().energyBefore);
 }
@@ -347,9 +347,9 @@ TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesOfAJump) {
     Context context(chain.system, *integrator, getPlatform());
     context.setPositions(chain.positions);
     integrator->step(1);
-    EXPECT_FALSE(integrator->getAnnotation());
+    EXPECT_FALSE(integrator->getRecordEnergies());
     EXPECT_TRUE(isnan(integrator->getLastJump().energyRelaxed));
-    integrator->setAnnotation(true);
+    integrator->setRecordEnergies(true);
     for (int step = 0; step < 5; step++) {
         integrator->step(1);
         const JumpRecord& record = integrator->getLastJump();
@@ -364,18 +364,18 @@ TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesOfAJump) {
     expectSameEnergy(integrator->getLastJump().energyProposal, integrator->getLastJump().energyRelaxed);
 }
 
-// The last of them, even if the geometry refused it: the same proposals, shown to a filter by an open gate.
-TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesOfRefusedProposals) {
+// The last of them, even if the geometry rejected it: the same proposals, shown to a filter by an open gate.
+TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesOfRejectedProposals) {
     Chain chain;
     WalkModel violent;
     violent.priorVariance = 4.0; // 2 A: breaks every bond
     const JumpModel model = makeModel(violent);
-    const auto filter = make_shared<RefusingFilter>();
+    const auto filter = make_shared<RejectingFilter>();
     for (bool open : {true, false}) {
         auto integrator = makeIntegrator(chain, model);
         integrator->setMaxAttempts(3);
         change(*integrator, &RepairSettings::policy, RepairSettings::Never);
-        integrator->setAnnotation(!open);
+        integrator->setRecordEnergies(!open);
         if (open) {
             integrator->setGateSettings(makeOpenGate());
             integrator->setProposalFilter(filter);
@@ -386,7 +386,7 @@ TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesOfRefusedProposals) {
         integrator->step(1);
         EXPECT_EQ(getPositions(context), positions);
         const JumpRecord& record = integrator->getLastJump();
-        EXPECT_EQ(record.refusal, open ? RefusalCause::Veto : RefusalCause::BrokenBond);
+        EXPECT_EQ(record.rejection, open ? RejectionReason::Veto : RejectionReason::BrokenBond);
         ASSERT_EQ(filter->energies.size(), 3u);
         expectSameEnergy(filter->energies[2], record.energyProposal);
         EXPECT_EQ(record.energyRepaired, record.energyProposal);
@@ -404,7 +404,7 @@ TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesBeforeARepair) {
         auto integrator = makeIntegrator(chain, model);
         integrator->setGateSettings(makeOpenGate());
         change(*integrator, &RepairSettings::policy, repair ? RepairSettings::Always : RepairSettings::Never);
-        integrator->setAnnotation(true);
+        integrator->setRecordEnergies(true);
         Context context(chain.system, *integrator, getPlatform());
         context.setPositions(chain.positions);
         integrator->step(1);
@@ -435,7 +435,7 @@ TEST_F(JumpIntegratorTest, AnnotationChangesNoTrajectory) {
             start.seekg(0);
             context.loadCheckpoint(start);
             integrator->resetStatistics();
-            integrator->setAnnotation(annotate);
+            integrator->setRecordEnergies(annotate);
             integrator->step(20);
             positions[annotate] = getPositions(context);
             velocities[annotate] = getVelocities(context);
@@ -444,9 +444,9 @@ TEST_F(JumpIntegratorTest, AnnotationChangesNoTrajectory) {
         EXPECT_EQ(positions[0], positions[1]);
         EXPECT_EQ(velocities[0], velocities[1]);
         EXPECT_EQ(statistics[0].attempts, statistics[1].attempts);
-        EXPECT_EQ(statistics[0].refusals, statistics[1].refusals);
+        EXPECT_EQ(statistics[0].rejections, statistics[1].rejections);
         EXPECT_EQ(statistics[0].repairEvaluations, statistics[1].repairEvaluations);
-        EXPECT_GT(statistics[0].getRefusals(RefusalCause::BrokenBond), 0);
+        EXPECT_GT(statistics[0].getRejections(RejectionReason::BrokenBond), 0);
     }
 }
 
@@ -627,8 +627,8 @@ TEST_F(JumpIntegratorTest, TemperatureReachesTheRelaxation) {
                                        new QTBIntegrator(300, 1, 0.001), makeCustomIntegrator()}) {
         JumpIntegrator integrator(model, chain.graph, 300, relaxation);
         integrator.setTemperature(350);
-        EXPECT_NEAR(Thermostat(*relaxation).getTemperature().value(), 350, 1e-9);
-        Thermostat(*relaxation).setTemperature(400);
+        EXPECT_NEAR(IntegratorTemperature(*relaxation).getTemperature().value(), 350, 1e-9);
+        IntegratorTemperature(*relaxation).setTemperature(400);
         expectError([&] { Context context(chain.system, integrator, getPlatform()); },
                     "400 K, but the jumps one of 350");
     }

@@ -80,7 +80,7 @@ protected:
         walk.priorVariance = width * width;
         return JumpModel::fromBytes(walk.getBytes());
     }
-    /** An integrator that repairs every proposal and refuses none; no relaxation. */
+    /** An integrator that repairs every proposal and rejects none; no relaxation. */
     static unique_ptr<JumpIntegrator> makeIntegrator(const MolecularGraph& graph, double width = 1e-3) {
         auto integrator = make_unique<JumpIntegrator>(makeModel(width), graph, 300.0, 1.0, 0.002);
         integrator->setRandomNumberSeed(3);
@@ -280,7 +280,7 @@ TEST_F(RepairTest, ConstraintsHoldAndTheSystemStays) {
     EXPECT_EQ(context.getSystem().getNumForces(), 2);
 }
 
-TEST_F(RepairTest, RefusedRepairRestoresTheStateBitForBit) {
+TEST_F(RepairTest, RejectedRepairRestoresTheStateBitForBit) {
     Solution solution;
     auto integrator = makeIntegrator(solution.graph, 0.5);
     change(*integrator, &RepairSettings::policy, RepairSettings::WhenNeeded);

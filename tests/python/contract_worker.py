@@ -19,7 +19,7 @@ INTERVAL = 5  # jumps from checkpoint to checkpoint
 
 
 def bold_simulation(platform: str, seed: int = 7) -> app.Simulation:
-    """Jumps so wide that the gate refuses many: all branches of a step are taken."""
+    """Jumps so wide that the gate rejects many: all branches of a step are taken."""
     molecule = vacuum()
     integrator = make(molecule, model=walk(0.005), seed=seed)
     integrator.setMaxAttempts(2)

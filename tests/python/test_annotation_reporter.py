@@ -22,7 +22,7 @@ def annotated(deviation: float = 0.0005, seed: int = 11) -> app.Simulation:
     """Alanine dipeptide that walks; deviation in nm, as in walk_model."""
     molecule = vacuum()
     integrator = make(molecule, model=walk(deviation), seed=seed)
-    integrator.setAnnotation(True)
+    integrator.setRecordEnergies(True)
     return simulate(molecule, integrator)
 
 
@@ -79,7 +79,7 @@ def test_the_table_has_the_schema_and_says_how_it_was_made(tmp_path):
     assert (made["model"], made["temperature_K"], made["relaxation_steps"]) == ("walk", 300.0, 3)
 
 
-def test_refused_and_repaired_jumps(tmp_path):
+def test_rejected_and_repaired_jumps(tmp_path):
     """A jump that breaks bonds has a raw energy, too; what follows is labelled with its own."""
     run = annotated(0.02)
     run.integrator.setMaxAttempts(1)
@@ -105,7 +105,7 @@ def test_energies_that_are_not_finite_are_null(tmp_path):
     wall.addParticle(0)
     molecule.system.addForce(wall)
     integrator = make(molecule, model=walk(1e3))
-    integrator.setAnnotation(True)
+    integrator.setRecordEnergies(True)
     integrator.setMaxAttempts(1)
     run_steps(simulate(molecule, integrator), AnnotationReporter(tmp_path / "run.parquet", 1), 4)
     rows = read(tmp_path / "run.parquet")
@@ -206,9 +206,9 @@ def test_what_does_not_fit_is_refused(tmp_path):
 
 def test_the_integrator_must_annotate(tmp_path):
     run = annotated()
-    run.integrator.setAnnotation(False)
+    run.integrator.setRecordEnergies(False)
     run.reporters.append(AnnotationReporter(tmp_path / "run.parquet", 1))
-    with pytest.raises(ValueError, match=r"call setAnnotation\(True\)"):
+    with pytest.raises(ValueError, match=r"call setRecordEnergies\(True\)"):
         run.step(1)
     other = simulate(vacuum(), openmm.VerletIntegrator(0.001))
     other.reporters.append(run.reporters.pop())
@@ -233,7 +233,7 @@ def test_copies_keep_the_setting():
     import pickle
 
     integrator = make()
-    assert integrator.getAnnotation() is False
-    integrator.setAnnotation(True)
+    assert integrator.getRecordEnergies() is False
+    integrator.setRecordEnergies(True)
     for made in (copy.copy(integrator), copy.deepcopy(integrator), pickle.loads(pickle.dumps(integrator))):
-        assert made.getAnnotation() is True
+        assert made.getRecordEnergies() is True

@@ -46,7 +46,7 @@ def test_labels_are_plain_values(molecule, annotator):
 
 def test_settings_have_units(molecule):
     annotator = EnergyAnnotator(
-        molecule.system, EnergyAnnotator.Published, openmm.Platform.getPlatform("Reference"), {}
+        molecule.system, EnergyAnnotator.LocalMinimizer, openmm.Platform.getPlatform("Reference"), {}
     )
     assert annotator.getTolerance() == 10 * TOLERANCE
     annotator.setTolerance(1 * unit.kilocalories_per_mole / unit.angstrom)
@@ -61,7 +61,7 @@ def test_settings_have_units(molecule):
     "call, error, words",
     [
         (lambda s: EnergyAnnotator("system"), TypeError, "must be an openmm.System, not 'system'"),
-        (lambda s: EnergyAnnotator(s, 7), ValueError, "Published or EnergyAnnotator.Tight, not 7"),
+        (lambda s: EnergyAnnotator(s, 7), ValueError, "LocalMinimizer or EnergyAnnotator.Preconditioned, not 7"),
         (lambda s: EnergyAnnotator(s, platform="Abacus"), openmm.OpenMMException, "Abacus"),
         (lambda s: EnergyAnnotator(s, properties={"Precision": "double"}), ValueError, "no platform was given"),
         (lambda s: EnergyAnnotator(openmm.System()), openmm.OpenMMException, "no particles"),

@@ -19,7 +19,7 @@ from openmmjump.evaluation import report
 from openmmjump.evaluation.compare import Series
 from openmmjump.evaluation.estimates import Estimate
 from openmmjump.evaluation.reference import Reference
-from openmmjump.reporters import CAUSES, STAGES
+from openmmjump.reporters import REASONS, STAGES
 
 CPU = PlatformChoice("CPU", {"Threads": "1", "DeterministicForces": "true"})
 
@@ -241,11 +241,15 @@ class StandIn(openmm.LangevinMiddleIntegrator):
             "guidance_evaluations": 0,
             "redraw_fraction": 0.0,
         }
-        return Totals(counts, refusals=dict.fromkeys(CAUSES, 0), seconds=dict.fromkeys(STAGES, 1e-4 * self.cycles))
+        return Totals(counts, rejections=dict.fromkeys(REASONS, 0), seconds=dict.fromkeys(STAGES, 1e-4 * self.cycles))
 
     def getLastJump(self):
         return SimpleNamespace(
-            accepted=True, energyBefore=-70.0, energyProposal=-60.0, energyRepaired=-60.0, getRefusalName=lambda: "none"
+            accepted=True,
+            energyBefore=-70.0,
+            energyProposal=-60.0,
+            energyRepaired=-60.0,
+            getRejectionName=lambda: "none",
         )
 
     def getRelaxationSteps(self):

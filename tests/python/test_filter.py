@@ -71,12 +71,12 @@ def test_vetoes_are_counted_and_the_next_proposal_is_drawn(run):
     run.integrator.setProposalFilter(third_time_lucky)
     run.step(1)
     record = run.integrator.getLastJump()
-    assert record.accepted and record.attempts == 3 and record.getRefusalName() == "veto"
-    assert record.getRefusalsByCause()["veto"] == 2 == sum(record.getRefusalsByCause().values())
+    assert record.accepted and record.attempts == 3 and record.getRejectionName() == "veto"
+    assert record.getRejectionsByReason()["veto"] == 2 == sum(record.getRejectionsByReason().values())
     assert not np.array_equal(seen[0], seen[1]) and np.array_equal(seen[2], positions(run.context))
     run.step(1)
     assert run.integrator.getLastJump().attempts == 1
-    assert run.integrator.getStatistics().getRefusalsByCause()["veto"] == 2
+    assert run.integrator.getStatistics().getRejectionsByReason()["veto"] == 2
 
 
 def test_a_step_whose_proposals_are_all_vetoed_changes_nothing(run):
@@ -85,7 +85,7 @@ def test_a_step_whose_proposals_are_all_vetoed_changes_nothing(run):
     run.integrator.setProposalFilter(lambda context: False)
     run.step(2)
     assert run.integrator.getStatistics().accepted == 0
-    assert run.integrator.getStatistics().getRefusalsByCause()["veto"] == 8
+    assert run.integrator.getStatistics().getRejectionsByReason()["veto"] == 8
     assert np.array_equal(positions(run.context), before[0]) and np.array_equal(velocities(run.context), before[1])
     run.integrator.setProposalFilter(None)
     run.step(1)

@@ -396,16 +396,16 @@ def test_statistics_and_last_jump(run):
     assert statistics.steps == 1 and integrator.getStatistics().steps == 3
     assert last.energyBefore == energy and integrator.getLastJump().energyBefore != energy
     assert 1 <= last.attempts == statistics.attempts <= integrator.getMaxAttempts()
-    assert last.getRefusalName() in ("none", *reporters.CAUSES)
+    assert last.getRejectionName() in ("none", *reporters.REASONS)
 
     names = integrator.getStatistics().asDict()
     counts = {"steps", "accepted", "attempts", "repaired", "repair_evaluations", "guidance_evaluations"}
-    assert set(names) == counts | {"redraw_fraction", "refusals", "seconds"}
-    assert tuple(names["refusals"]) == tuple(last.getRefusalsByCause()) == reporters.CAUSES
+    assert set(names) == counts | {"redraw_fraction", "rejections", "seconds"}
+    assert tuple(names["rejections"]) == tuple(last.getRejectionsByReason()) == reporters.REASONS
     assert tuple(names["seconds"]) == tuple(last.getSecondsByStage()) == reporters.STAGES
     assert names["seconds"]["network"] > 0 and names["seconds"]["relaxation"] > 0
     table = str(integrator.getStatistics())
-    assert table.startswith("3 steps, ") and all(word in table for word in (*reporters.CAUSES, *reporters.STAGES))
+    assert table.startswith("3 steps, ") and all(word in table for word in (*reporters.REASONS, *reporters.STAGES))
     integrator.resetStatistics()
     assert integrator.getStatistics().steps == 0 and integrator.getJumpNumber() == 3
 
@@ -805,15 +805,15 @@ def test_sixty_jumps():
     assert total.steps == 60 and total.accepted == sum(r.accepted for r in records) > 50
     assert total.attempts == sum(r.attempts for r in records)
     assert total.repaired == sum(r.repaired for r in records) <= total.accepted
-    for cause, count in total.getRefusalsByCause().items():
-        assert count == sum(r.getRefusalsByCause()[cause] for r in records)
-    for record in records:  # each proposal is accepted or refused; a repair is one more try
-        refused = sum(record.getRefusalsByCause().values())
-        assert refused + record.accepted - record.repaired <= record.attempts <= refused + record.accepted
-        assert record.accepted or refused > 0
-        assert (record.getRefusalName() == "none") == (refused == 0)
+    for cause, count in total.getRejectionsByReason().items():
+        assert count == sum(r.getRejectionsByReason()[cause] for r in records)
+    for record in records:  # each proposal is accepted or rejected; a repair is one more try
+        rejected = sum(record.getRejectionsByReason().values())
+        assert rejected + record.accepted - record.repaired <= record.attempts <= rejected + record.accepted
+        assert record.accepted or rejected > 0
+        assert (record.getRejectionName() == "none") == (rejected == 0)
     assert total.getRedrawFraction() == pytest.approx(
-        sum(total.getRefusalsByCause().values()) / total.attempts, abs=0.1
+        sum(total.getRejectionsByReason().values()) / total.attempts, abs=0.1
     )
     assert np.std(phi) > 1e-3  # the molecule does move
 
@@ -827,7 +827,7 @@ def test_sixty_jumps():
         ("energy", {"maxEnergyIncrease": 1e-12}),
     ],
 )
-def test_an_absurd_gate_refuses_everything(name, cause, gate):
+def test_an_absurd_gate_rejects_everything(name, cause, gate):
     """Every proposal is counted by its cause, and without dynamics the state stays as it was, bit for bit."""
     integrator = make(steps=0)
     thresholds = GateSettings()
@@ -844,9 +844,9 @@ def test_an_absurd_gate_refuses_everything(name, cause, gate):
     made.step(2)
     statistics = integrator.getStatistics()
     assert (statistics.steps, statistics.accepted, statistics.attempts, statistics.repaired) == (2, 0, 4, 0)
-    assert statistics.getRefusalsByCause() == dict.fromkeys(reporters.CAUSES, 0) | {cause: 4}
+    assert statistics.getRejectionsByReason() == dict.fromkeys(reporters.REASONS, 0) | {cause: 4}
     last = integrator.getLastJump()
-    assert not last.accepted and last.getRefusalName() == cause and last.attempts == 2
+    assert not last.accepted and last.getRejectionName() == cause and last.attempts == 2
     assert np.array_equal(positions(made), kept[0]) and np.array_equal(velocities(made), kept[1])
     assert made.context.getStepCount() == 2
     assert made.context.getTime().value_in_unit(PS) == pytest.approx(2 * LAG)

@@ -10,7 +10,7 @@ import pytest
 from openmm import app, unit
 from openmmjump import reporters
 
-CAUSES, STAGES = reporters.CAUSES, reporters.STAGES
+REASONS, STAGES = reporters.REASONS, reporters.STAGES
 
 
 class Statistics:
@@ -24,12 +24,12 @@ class Statistics:
 class Record:
     energyBefore, energyProposal, energyRepaired = -70.0, -60.5, -61.25
 
-    def getRefusalName(self):
+    def getRejectionName(self):
         return "clash"
 
 
 class Jumps(openmm.VerletIntegrator):
-    """Counts its steps: every third is refused for a clash, every jump takes two proposals."""
+    """Counts its steps: every third is rejected for a clash, every jump takes two proposals."""
 
     def __init__(self):
         super().__init__(0.001)
@@ -41,7 +41,7 @@ class Jumps(openmm.VerletIntegrator):
 
     def getStatistics(self):
         n = self.steps
-        refusals = dict.fromkeys(CAUSES, 0) | {"clash": n + n // 3}
+        rejections = dict.fromkeys(REASONS, 0) | {"clash": n + n // 3}
         seconds = {name: 0.5 * n for name in STAGES}
         counts = dict(
             steps=n,
@@ -51,7 +51,7 @@ class Jumps(openmm.VerletIntegrator):
             repair_evaluations=3 * n,
             guidance_evaluations=5 * n,
         )
-        return Statistics(**counts, refusals=refusals, seconds=seconds)
+        return Statistics(**counts, rejections=rejections, seconds=seconds)
 
     def getLastJump(self):
         return Record()
@@ -81,9 +81,9 @@ def test_a_line_for_every_step(tmp_path):
     assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
     assert float(rows[-1]["time_ps"]) == pytest.approx(0.006)
     assert [row["accepted"] for row in rows] == ["1", "1", "0", "1", "1", "0"]
-    assert [row["refused_clash"] for row in rows] == ["1", "1", "2", "1", "1", "2"]
+    assert [row["rejected_clash"] for row in rows] == ["1", "1", "2", "1", "1", "2"]
     assert {row["attempts"] for row in rows} == {"2"}
-    assert {row["last_refusal"] for row in rows} == {"clash"}
+    assert {row["last_rejection"] for row in rows} == {"clash"}
     assert {row["repair_evaluations"] for row in rows} == {"3"}
     assert {row["energy_repaired_kJ_mol"] for row in rows} == {"-61.25"}
     assert {row["seconds_relaxation"] for row in rows} == {"0.5"}

@@ -54,7 +54,7 @@ def make_walk_model(
 
     Args:
         deviation: standard deviation of a coordinate's displacement in a jump, nm; 0.0005 stretches bonds by a few
-            thermal energies in all, 0.003 by so much that the energy gate refuses some jumps
+            thermal energies in all, 0.003 by so much that the energy gate rejects some jumps
         lag_time: ps
         preserves: whether the file says that a jump keeps orientation and centre of mass; if not, the integrator
             restores both

@@ -7,7 +7,7 @@
 namespace JumpPlugin {
 
 /**
- * Decides whether a step takes a proposal whose coordinates are finite. The one place where a step accepts or refuses:
+ * Decides whether a step takes a proposal whose coordinates are finite. The one place where a step accepts or rejects:
  * everything else in it is the same for all rules.
  */
 class AcceptanceRule {
@@ -22,9 +22,9 @@ public:
      * Decide over the proposal that the Context holds.
      *
      * @param record  energies of the state before the jump and of the proposal; gets what the rule computes
-     * @return why the proposal is refused, or None
+     * @return why the proposal is rejected, or None
      */
-    virtual RefusalCause judge(JumpKernel& kernel, OpenMM::ContextImpl& context, JumpRecord& record) const = 0;
+    virtual RejectionReason judge(JumpKernel& kernel, OpenMM::ContextImpl& context, JumpRecord& record) const = 0;
 };
 
 /** Accepts whatever does not raise the potential energy too far. */
@@ -33,7 +33,7 @@ public:
     /** @param maxIncrease  in kJ/mol; infinite for no ceiling */
     explicit EnergyCeiling(double maxIncrease) : maxIncrease(maxIncrease) {}
     bool isExact() const override { return false; }
-    RefusalCause judge(JumpKernel& kernel, OpenMM::ContextImpl& context, JumpRecord& record) const override;
+    RejectionReason judge(JumpKernel& kernel, OpenMM::ContextImpl& context, JumpRecord& record) const override;
 
 private:
     double maxIncrease;
@@ -55,7 +55,7 @@ public:
      */
     MetropolisCriterion(double kT, const NoiseStream& noise) : kT(kT), noise(noise) {}
     bool isExact() const override { return true; }
-    RefusalCause judge(JumpKernel& kernel, OpenMM::ContextImpl& context, JumpRecord& record) const override;
+    RejectionReason judge(JumpKernel& kernel, OpenMM::ContextImpl& context, JumpRecord& record) const override;
 
 private:
     double kT;

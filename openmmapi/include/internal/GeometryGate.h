@@ -6,7 +6,7 @@
 
 #include "../GateSettings.h"
 #include "../MolecularGraph.h"
-#include "../RefusalCause.h"
+#include "../RejectionReason.h"
 #include "openmm/Vec3.h"
 
 namespace JumpPlugin {
@@ -39,14 +39,14 @@ public:
      */
     explicit GeometryGate(const MolecularGraph& graph, const GateSettings& settings = GateSettings());
     /**
-     * Test a conformation. The tests are made in the order of RefusalCause and the first failure is returned.
+     * Test a conformation. The tests are made in the order of RejectionReason and the first failure is returned.
      *
      * @param newAtoms  positions of the model atoms to test, in nm, molecules whole
      * @param oldAtoms  positions whose stereocentres and stereo bonds are right, in nm, molecules whole
      * @return NotFinite, BrokenBond, Clash, InvertedStereocenter, CisTransFlip or None
      * @throws OpenMM::OpenMMException if an array has the wrong length
      */
-    RefusalCause check(const std::vector<OpenMM::Vec3>& newAtoms, const std::vector<OpenMM::Vec3>& oldAtoms) const;
+    RejectionReason check(const std::vector<OpenMM::Vec3>& newAtoms, const std::vector<OpenMM::Vec3>& oldAtoms) const;
     /** Whether all positions are finite. */
     bool isFinite(const std::vector<OpenMM::Vec3>& atoms) const;
     /** Index of the first bond that is too long or too short, -1 if there is none. */

@@ -2,7 +2,7 @@
 #define OPENMMJUMP_COMMONCONSTRAINTGATE_H_
 
 #include "DeviceArrays.h"
-#include "RefusalCause.h"
+#include "RejectionReason.h"
 #include "internal/ConstraintGate.h"
 
 namespace JumpPlugin {
@@ -12,7 +12,7 @@ class CommonConstraintGate {
 public:
     CommonConstraintGate(OpenMM::ComputeContext& cc, const ConstraintGate& gate, OpenMM::ComputeProgram program);
     /** Test the present positions; nothing is launched if there are no constraints. Returns Constraint or None. */
-    RefusalCause check();
+    RejectionReason check();
 
 private:
     void createKernels(OpenMM::ComputeProgram program);

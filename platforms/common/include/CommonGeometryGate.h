@@ -2,14 +2,14 @@
 #define OPENMMJUMP_COMMONGEOMETRYGATE_H_
 
 #include "DeviceArrays.h"
-#include "RefusalCause.h"
+#include "RejectionReason.h"
 #include "internal/GeometryGate.h"
 
 namespace JumpPlugin {
 
 /**
  * The tests of GeometryGate on the device. All are made; each failure sets its flag, and the first in the order of
- * RefusalCause is returned.
+ * RejectionReason is returned.
  */
 class CommonGeometryGate {
 public:
@@ -22,8 +22,8 @@ public:
     /** Make the tests that the settings ask for. oldNodes are positions whose handedness is right. */
     void check(OpenMM::ComputeArray& nodes, OpenMM::ComputeArray& oldNodes);
     /** Wait for the tests since clear(), and tell the first that failed, or None. */
-    RefusalCause getCause();
-    /** A flag for each RefusalCause, for tests that are made elsewhere. */
+    RejectionReason getReason();
+    /** A flag for each RejectionReason, for tests that are made elsewhere. */
     OpenMM::ComputeArray& getFlags() { return flags; }
 
 private:

@@ -37,15 +37,15 @@ void CommonConstraintGate::createKernels(ComputeProgram program) {
     distanceKernel->addArg(flag);
 }
 
-RefusalCause CommonConstraintGate::check() {
+RejectionReason CommonConstraintGate::check() {
     if (numConstraints == 0)
-        return RefusalCause::None;
+        return RejectionReason::None;
     cc.clearBuffer(flag);
     readKernel->execute(cc.getNumAtoms());
     distanceKernel->execute(numConstraints);
     vector<int> broken;
     flag.download(broken);
-    return broken[0] == 0 ? RefusalCause::None : RefusalCause::Constraint;
+    return broken[0] == 0 ? RejectionReason::None : RejectionReason::Constraint;
 }
 
 } // namespace JumpPlugin

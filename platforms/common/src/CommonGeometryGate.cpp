@@ -34,7 +34,7 @@ CommonGeometryGate::CommonGeometryGate(ComputeContext& cc, const MolecularGraph&
         stereo.push_back(toInt4(graph.getStereoBond(i).atoms));
     arrays.upload(stereocenters, centers, "jumpStereocenters");
     arrays.upload(stereoBonds, stereo, "jumpStereoBonds");
-    arrays.upload(flags, vector<int>(NumRefusalCauses, 0), "jumpFlags");
+    arrays.upload(flags, vector<int>(NumRejectionReasons, 0), "jumpFlags");
     createKernels(program);
 }
 
@@ -58,7 +58,7 @@ void CommonGeometryGate::createKernels(ComputeProgram program) {
     bondKernel->addArg(bonds);
     bondKernel->addArg(bondLimits);
     bondKernel->addArg(); // nodes
-    bondKernel->addArg((int)RefusalCause::BrokenBond);
+    bondKernel->addArg((int)RejectionReason::BrokenBond);
     bondKernel->addArg(flags);
     clashKernel = program->createKernel("checkClashes");
     clashKernel->addArg(numAtoms);
@@ -108,13 +108,13 @@ void CommonGeometryGate::check(ComputeArray& nodes, ComputeArray& oldNodes) {
     }
 }
 
-RefusalCause CommonGeometryGate::getCause() {
+RejectionReason CommonGeometryGate::getReason() {
     vector<int> found;
     flags.download(found);
-    for (int cause = 1; cause < NumRefusalCauses; cause++)
-        if (found[cause] != 0)
-            return (RefusalCause)cause;
-    return RefusalCause::None;
+    for (int reason = 1; reason < NumRejectionReasons; reason++)
+        if (found[reason] != 0)
+            return (RejectionReason)reason;
+    return RejectionReason::None;
 }
 
 } // namespace JumpPlugin

@@ -132,13 +132,13 @@ void CommonJumpKernel::computeGuidingForces(ContextImpl& context, int forceGroup
     guidingForceKernel->execute(guidingForces.getSize());
 }
 
-RefusalCause CommonJumpKernel::place(ContextImpl&) {
+RejectionReason CommonJumpKernel::place(ContextImpl&) {
     ContextSelector selector(cc);
     gate->clear();
     rigidMotionKernel->execute(workGroupSize, workGroupSize);
     DeviceArrays::execute(riderKernel, numRiders);
     gate->check(newNodes, oldNodes);
-    return gate->getCause();
+    return gate->getReason();
 }
 
 double CommonJumpKernel::computeLogDensityRatio(ContextImpl&) {
@@ -146,7 +146,7 @@ double CommonJumpKernel::computeLogDensityRatio(ContextImpl&) {
     return runDensities(oldNodes, newNodes);
 }
 
-RefusalCause CommonJumpKernel::checkGeometry(ContextImpl&) {
+RejectionReason CommonJumpKernel::checkGeometry(ContextImpl&) {
     ContextSelector selector(cc);
     state->readNodes(presentNodes);
     if (periodic) {
@@ -157,7 +157,7 @@ RefusalCause CommonJumpKernel::checkGeometry(ContextImpl&) {
     gate->clear();
     gate->checkFinite(presentNodes);
     gate->check(presentNodes, oldNodes);
-    return gate->getCause();
+    return gate->getReason();
 }
 
 void CommonJumpKernel::apply(ContextImpl& context, double tolerance) {
@@ -167,7 +167,7 @@ void CommonJumpKernel::apply(ContextImpl& context, double tolerance) {
     context.computeVirtualSites();
 }
 
-RefusalCause CommonJumpKernel::checkConstraints(ContextImpl&) {
+RejectionReason CommonJumpKernel::checkConstraints(ContextImpl&) {
     ContextSelector selector(cc);
     return constraintGate->check();
 }

@@ -5,7 +5,7 @@
 
 #include "CommonJumpKernelSources.h"
 #include "MolecularGraph.h"
-#include "RefusalCause.h"
+#include "RejectionReason.h"
 #include "internal/GeometryGate.h"
 #include "internal/RepairMinimizer.h"
 #include "internal/RidingAtoms.h"
@@ -31,10 +31,10 @@ map<string, string> JumpProgram::getDefines(const Settings& settings) {
     defines["WORK_GROUP_SIZE"] = to_string(settings.workGroupSize);
     defines["PRESERVES_ORIENTATION"] = settings.preservesOrientation ? "1" : "0";
     defines["PRESERVES_CENTER"] = settings.preservesCenterOfMass ? "1" : "0";
-    defines["NOT_FINITE"] = to_string((int)RefusalCause::NotFinite);
-    defines["CLASH"] = to_string((int)RefusalCause::Clash);
-    defines["INVERTED_STEREOCENTER"] = to_string((int)RefusalCause::InvertedStereocenter);
-    defines["CIS_TRANS_FLIP"] = to_string((int)RefusalCause::CisTransFlip);
+    defines["NOT_FINITE"] = to_string((int)RejectionReason::NotFinite);
+    defines["CLASH"] = to_string((int)RejectionReason::Clash);
+    defines["INVERTED_STEREOCENTER"] = to_string((int)RejectionReason::InvertedStereocenter);
+    defines["CIS_TRANS_FLIP"] = to_string((int)RejectionReason::CisTransFlip);
     defines["AXIS_FRAME"] = to_string((int)MolecularGraph::Axis);
     defines["BISECTOR_FRAME"] = to_string((int)MolecularGraph::Bisector);
     defines["MIN_LENGTH"] = real(RidingAtoms::MinLength);

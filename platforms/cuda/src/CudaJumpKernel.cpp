@@ -33,7 +33,7 @@ public:
     TorchContext(const TorchContext&) = delete;
 };
 
-/** Run something of torch's; its exceptions become OpenMM's. */
+/** Call torch and convert its exceptions to OpenMM's. */
 template <class Action>
 void translateErrors(const Action& action) {
     try {

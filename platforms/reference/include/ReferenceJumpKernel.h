@@ -28,11 +28,11 @@ public:
     void storeState(OpenMM::ContextImpl& context) override;
     void restoreState(OpenMM::ContextImpl& context) override;
     GuidanceCost propose(OpenMM::ContextImpl& context, const NoiseStream& noise, const Guidance& guidance) override;
-    RefusalCause place(OpenMM::ContextImpl& context) override;
+    RejectionReason place(OpenMM::ContextImpl& context) override;
     double computeLogDensityRatio(OpenMM::ContextImpl& context) override;
-    RefusalCause checkGeometry(OpenMM::ContextImpl& context) override;
+    RejectionReason checkGeometry(OpenMM::ContextImpl& context) override;
     void apply(OpenMM::ContextImpl& context, double tolerance) override;
-    RefusalCause checkConstraints(OpenMM::ContextImpl& context) override;
+    RejectionReason checkConstraints(OpenMM::ContextImpl& context) override;
     void beginRepair(OpenMM::ContextImpl& context) override;
     RepairSums measureForces(OpenMM::ContextImpl& context, double timeStep, double tether, double tolerance) override;
     void moveParticles(OpenMM::ContextImpl& context, double timeStep, double keep, double mix,

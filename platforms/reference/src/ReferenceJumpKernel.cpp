@@ -97,9 +97,9 @@ void ReferenceJumpKernel::computeGuidingForces(ContextImpl& context, int forceGr
     }
 }
 
-RefusalCause ReferenceJumpKernel::place(ContextImpl&) {
+RejectionReason ReferenceJumpKernel::place(ContextImpl&) {
     if (!gate->isFinite(newAtoms))
-        return RefusalCause::NotFinite;
+        return RejectionReason::NotFinite;
     restoreRigidMotion();
     placeRiders();
     return gate->check(newAtoms, old.atoms);
@@ -124,7 +124,7 @@ void ReferenceJumpKernel::restoreRigidMotion() {
     }
 }
 
-RefusalCause ReferenceJumpKernel::checkGeometry(ContextImpl& context) {
+RejectionReason ReferenceJumpKernel::checkGeometry(ContextImpl& context) {
     vector<Vec3> positions;
     context.getPositions(positions);
     return gate->check(readWhole(context, positions).atoms, old.atoms);
@@ -136,12 +136,12 @@ void ReferenceJumpKernel::apply(ContextImpl& context, double tolerance) {
     context.computeVirtualSites();
 }
 
-RefusalCause ReferenceJumpKernel::checkConstraints(ContextImpl& context) {
+RejectionReason ReferenceJumpKernel::checkConstraints(ContextImpl& context) {
     if (constraintGate->getConstraints().empty())
-        return RefusalCause::None;
+        return RejectionReason::None;
     vector<Vec3> positions;
     context.getPositions(positions);
-    return constraintGate->findBrokenConstraint(positions) == -1 ? RefusalCause::None : RefusalCause::Constraint;
+    return constraintGate->findBrokenConstraint(positions) == -1 ? RejectionReason::None : RejectionReason::Constraint;
 }
 
 void ReferenceJumpKernel::beginRepair(ContextImpl& context) {

@@ -34,7 +34,7 @@ class AnnotationReporter:
 
     Energies that are unknown or not finite are null. The integrator computes them if it is told to:
 
-        integrator.setAnnotation(True)
+        integrator.setRecordEnergies(True)
         simulation.reporters.append(AnnotationReporter('run.parquet', 1))
 
     Frames are written at once. Rows are kept back, and the table is replaced as a whole when `rowsPerWrite` have come
@@ -93,10 +93,12 @@ class AnnotationReporter:
     def describeNextReport(self, simulation: Any) -> dict[str, Any]:
         """Say when the next report is due and that it needs the positions."""
         integrator = simulation.integrator
-        if not hasattr(integrator, "getAnnotation"):
+        if not hasattr(integrator, "getRecordEnergies"):
             raise TypeError(f"an AnnotationReporter reports a JumpIntegrator, not a {type(integrator).__name__}")
-        if not integrator.getAnnotation():
-            raise ValueError("the integrator computes no energies for an AnnotationReporter: call setAnnotation(True)")
+        if not integrator.getRecordEnergies():
+            raise ValueError(
+                "the integrator computes no energies for an AnnotationReporter: call setRecordEnergies(True)"
+            )
         steps = self._interval - simulation.currentStep % self._interval
         return {"steps": steps, "periodic": self._periodic, "include": ["positions"]}
 

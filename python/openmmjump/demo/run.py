@@ -127,7 +127,7 @@ class Demo:
                 self.energies, md_energies, self.raw_energies, self.reference
             )
             self.summary["redraw_fraction"] = statistics["redraw_fraction"]
-            self.summary["refusals"] = statistics["refusals"]
+            self.summary["rejections"] = statistics["rejections"]
             self.summary["milliseconds_per_jump"] = figures.stage_timings(self.jumps)
             self.summary["equivariance"] = self.equivariance()
             self.standard = standard

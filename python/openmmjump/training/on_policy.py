@@ -201,7 +201,7 @@ def annotate(molecule: AllAtoms, settings: OnPolicy, positions: np.ndarray) -> n
 
     import openmmjump as oj
 
-    annotator = oj.EnergyAnnotator(molecule.system, oj.EnergyAnnotator.Tight, *_platform(settings))
+    annotator = oj.EnergyAnnotator(molecule.system, oj.EnergyAnnotator.Preconditioned, *_platform(settings))
     energies = np.full(len(positions), np.nan)
     for k, x in enumerate(positions):
         try:

@@ -279,7 +279,7 @@ def test_reinitialize_reads_what_was_changed(name):
     run.context.reinitialize(preserveState=True)
     assert potential_energy(run) == pytest.approx(energy + 100, abs=1e-2)
     run.step(1)
-    assert run.integrator.getLastJump().getRefusalName() == "broken_bond"
+    assert run.integrator.getLastJump().getRejectionName() == "broken_bond"
 
 
 def test_set_velocities_to_temperature(name):

@@ -140,14 +140,14 @@ def test_annotation_changes_no_trajectory(name, policy):
         integrator = make(model=walk(0.006))
         integrator.setMaxAttempts(2)
         change(integrator, policy=policy)
-        integrator.setAnnotation(annotate)
+        integrator.setRecordEnergies(annotate)
         run = simulate(integrator=integrator, name=name)
         run.context.setVelocitiesToTemperature(300, 1)
         run.step(20)
         ends.append((positions(run), velocities(run)))
         assert math.isfinite(integrator.getLastJump().energyRelaxed) == annotate
-        refusals = integrator.getStatistics().getRefusalsByCause()
-        assert refusals["broken_bond"] + refusals["clash"] + refusals["inverted_stereocenter"] > 0
+        rejections = integrator.getStatistics().getRejectionsByReason()
+        assert rejections["broken_bond"] + rejections["clash"] + rejections["inverted_stereocenter"] > 0
     assert all(np.array_equal(a, b) for a, b in zip(*ends, strict=True))
 
 

@@ -61,7 +61,7 @@ def test_twenty_jumps_equal_ten_and_ten(runs, policy, kind):
 
 
 def test_the_restarts_saw_every_branch(runs):
-    """The runs that are compared held accepted, refused and repaired jumps, or the comparison would mean little."""
+    """The runs that are compared held accepted, rejected and repaired jumps, or the comparison would mean little."""
     statistics = {policy: total for policy, (_, total) in runs[0].items()}
     assert 0 < statistics["Never"].accepted < 20 and statistics["Never"].repaired == 0
     assert 0 < statistics["WhenNeeded"].repaired < statistics["WhenNeeded"].accepted

@@ -360,7 +360,7 @@ def test_massless_particles(name):
 
 
 def test_position_restraints(name):
-    """Restraints are Forces like others: jumps that pull away are refused by the energy, and the rest stays near."""
+    """Restraints are Forces like others: jumps that pull away are rejected by the energy, and the rest stays near."""
     molecule = vacuum()
     restraint = openmm.CustomExternalForce("1000 * ((x-x0)^2 + (y-y0)^2 + (z-z0)^2)")
     for parameter in ("x0", "y0", "z0"):

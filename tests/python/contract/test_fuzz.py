@@ -586,7 +586,7 @@ def make_network(plan):
 
 
 def make_integrator(model, plan):
-    """A JumpIntegrator that relaxes without noise, so that what follows a refused jump is known to the bit."""
+    """A JumpIntegrator that relaxes without noise, so that what follows a rejected jump is known to the bit."""
     integrator = JumpIntegrator(model, chain(), 300, openmm.VerletIntegrator(0.0005))
     integrator.setRelaxationSteps(plan["steps"])
     integrator.setMaxAttempts(plan["attempts"])
@@ -623,8 +623,8 @@ def check_jumps(content, plan):
         if record.accepted:
             COUNTS["jump", "jumps accepted"] += 1
         else:
-            COUNTS["jump", "jumps refused"] += 1
-            assert snapshot(context)[0] == dynamics(plan["steps"]), record.getRefusalName()
+            COUNTS["jump", "jumps rejected"] += 1
+            assert snapshot(context)[0] == dynamics(plan["steps"]), record.getRejectionName()
     # From wherever a jump has led, dynamics may fail; then the step leaves no trace.
     try_step(context, integrator)
 

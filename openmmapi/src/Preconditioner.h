@@ -1,5 +1,5 @@
-#ifndef OPENMMJUMP_STIFFNESSMODEL_H_
-#define OPENMMJUMP_STIFFNESSMODEL_H_
+#ifndef OPENMMJUMP_PRECONDITIONER_H_
+#define OPENMMJUMP_PRECONDITIONER_H_
 
 #include <array>
 #include <vector>
@@ -8,7 +8,7 @@
 #include <Eigen/SparseCholesky>
 #include <Eigen/SparseCore>
 
-#include "ConstraintSurface.h"
+#include "ConstraintManifold.h"
 #include "Coordinates.h"
 #include "openmm/System.h"
 
@@ -25,9 +25,9 @@ namespace JumpPlugin {
  * surface. The floor stands for all that isn't bonded: nonbonded pairs were tried and bring nothing for the filled-in
  * factors they cost.
  */
-class StiffnessModel {
+class Preconditioner {
 public:
-    StiffnessModel(const OpenMM::System& system, const ConstraintSurface& surface);
+    Preconditioner(const OpenMM::System& system, const ConstraintManifold& surface);
     /** Compute and factorise P at a point. */
     void setPoint(const Coordinates& positions);
     /** P^-1 v */
@@ -50,4 +50,4 @@ private:
 
 } // namespace JumpPlugin
 
-#endif // OPENMMJUMP_STIFFNESSMODEL_H_
+#endif // OPENMMJUMP_PRECONDITIONER_H_

@@ -1,4 +1,4 @@
-#include "StiffnessModel.h"
+#include "Preconditioner.h"
 
 #include <cmath>
 
@@ -31,14 +31,14 @@ constexpr double LongestGradient = 100;
 
 } // namespace
 
-StiffnessModel::StiffnessModel(const System& system, const ConstraintSurface& surface) {
+Preconditioner::Preconditioner(const System& system, const ConstraintManifold& surface) {
     for (const auto& constraint : surface.getConstraints())
         terms.push_back({2, {constraint.particle1, constraint.particle2}, ConstraintStiffness});
     for (int i = 0; i < system.getNumForces(); i++)
         addTerms(system.getForce(i));
 }
 
-void StiffnessModel::addTerms(const Force& force) {
+void Preconditioner::addTerms(const Force& force) {
     int a, b, c, d, multiplicity;
     double equilibrium, k;
     if (auto* bonds = dynamic_cast<const HarmonicBondForce*>(&force))
@@ -71,7 +71,7 @@ void StiffnessModel::addTerms(const Force& force) {
         }
 }
 
-array<Vector3d, 4> StiffnessModel::getGradients(const Term& term, const Coordinates& positions) {
+array<Vector3d, 4> Preconditioner::getGradients(const Term& term, const Coordinates& positions) {
     array<Vector3d, 4> x;
     for (int i = 0; i < term.numAtoms; i++)
         x[i] = getVector(positions, term.atoms[i]);
@@ -92,7 +92,7 @@ array<Vector3d, 4> StiffnessModel::getGradients(const Term& term, const Coordina
     return {first, shift - first, -shift - last, last};
 }
 
-void StiffnessModel::setPoint(const Coordinates& positions) {
+void Preconditioner::setPoint(const Coordinates& positions) {
     vector<Triplet<double>> entries;
     entries.reserve(81 * terms.size() + positions.size());
     for (const Term& term : terms) {
@@ -120,7 +120,7 @@ void StiffnessModel::setPoint(const Coordinates& positions) {
     factors.factorize(matrix);
 }
 
-Coordinates StiffnessModel::solve(const Coordinates& vector) const {
+Coordinates Preconditioner::solve(const Coordinates& vector) const {
     return factors.solve(vector);
 }
 

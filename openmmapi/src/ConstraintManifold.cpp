@@ -1,4 +1,4 @@
-#include "ConstraintSurface.h"
+#include "ConstraintManifold.h"
 
 #include <algorithm>
 #include <cmath>
@@ -18,7 +18,7 @@ constexpr double Regularisation = 1e-9;
 
 } // namespace
 
-ConstraintSurface::ConstraintSurface(const System& system) : numMoving(0) {
+ConstraintManifold::ConstraintManifold(const System& system) : numMoving(0) {
     for (int i = 0; i < system.getNumParticles(); i++)
         if (system.getParticleMass(i) == 0)
             massless.push_back(i);
@@ -32,7 +32,7 @@ ConstraintSurface::ConstraintSurface(const System& system) : numMoving(0) {
     }
 }
 
-SparseMatrix<double> ConstraintSurface::computeJacobian(const Coordinates& positions) const {
+SparseMatrix<double> ConstraintManifold::computeJacobian(const Coordinates& positions) const {
     vector<Triplet<double>> entries;
     entries.reserve(6 * constraints.size());
     for (size_t row = 0; row < constraints.size(); row++) {
@@ -48,7 +48,7 @@ SparseMatrix<double> ConstraintSurface::computeJacobian(const Coordinates& posit
     return result;
 }
 
-void ConstraintSurface::setPoint(const Coordinates& positions) {
+void ConstraintManifold::setPoint(const Coordinates& positions) {
     if (constraints.empty())
         return;
     jacobian = computeJacobian(positions);
@@ -62,7 +62,7 @@ void ConstraintSurface::setPoint(const Coordinates& positions) {
     gram.factorize(product);
 }
 
-Coordinates ConstraintSurface::project(const Coordinates& vector) const {
+Coordinates ConstraintManifold::project(const Coordinates& vector) const {
     Coordinates result = vector;
     if (!constraints.empty())
         result -= jacobian.transpose() * gram.solve(jacobian * vector);
@@ -71,7 +71,7 @@ Coordinates ConstraintSurface::project(const Coordinates& vector) const {
     return result;
 }
 
-double ConstraintSurface::getLargestError(const Coordinates& positions) const {
+double ConstraintManifold::getLargestError(const Coordinates& positions) const {
     double largest = 0;
     for (const auto& [particle1, particle2, length] : constraints) {
         const double distance = (getVector(positions, particle1) - getVector(positions, particle2)).norm();

@@ -1,5 +1,5 @@
-#ifndef OPENMMJUMP_CONSTRAINTSURFACE_H_
-#define OPENMMJUMP_CONSTRAINTSURFACE_H_
+#ifndef OPENMMJUMP_CONSTRAINTMANIFOLD_H_
+#define OPENMMJUMP_CONSTRAINTMANIFOLD_H_
 
 #include <vector>
 
@@ -16,14 +16,14 @@ namespace JumpPlugin {
  * particles stay where they are. A minimiser that walks on it needs no springs in place of constraints, which would
  * make the energy stiff.
  */
-class ConstraintSurface {
+class ConstraintManifold {
 public:
     /** A distance constraint between two particles that can move. */
     struct Constraint {
         int particle1, particle2;
         double length; // nm
     };
-    explicit ConstraintSurface(const OpenMM::System& system);
+    explicit ConstraintManifold(const OpenMM::System& system);
     const std::vector<Constraint>& getConstraints() const { return constraints; }
     /** Number of particles that can move. */
     int getNumMoving() const { return numMoving; }
@@ -50,4 +50,4 @@ private:
 
 } // namespace JumpPlugin
 
-#endif // OPENMMJUMP_CONSTRAINTSURFACE_H_
+#endif // OPENMMJUMP_CONSTRAINTMANIFOLD_H_

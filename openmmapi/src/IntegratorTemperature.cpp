@@ -1,4 +1,4 @@
-#include "internal/Thermostat.h"
+#include "internal/IntegratorTemperature.h"
 
 #include "internal/Constants.h"
 #include "openmm/BrownianIntegrator.h"
@@ -26,7 +26,7 @@ bool visit(Integrator& integrator, const Action& action) {
 }
 
 template <class Action>
-bool visitThermostat(Integrator& integrator, const Action& action) {
+bool visitThermal(Integrator& integrator, const Action& action) {
     return visit<LangevinMiddleIntegrator, BrownianIntegrator, DPDIntegrator, QTBIntegrator>(integrator, action);
 }
 
@@ -40,14 +40,14 @@ int findThermalEnergy(const CustomIntegrator& custom) {
 
 template <class Action>
 bool visitSeeded(Integrator& integrator, const Action& action) {
-    return visitThermostat(integrator, action) || visit<CustomIntegrator>(integrator, action);
+    return visitThermal(integrator, action) || visit<CustomIntegrator>(integrator, action);
 }
 
 } // namespace
 
-std::optional<double> Thermostat::getTemperature() const {
+std::optional<double> IntegratorTemperature::getTemperature() const {
     std::optional<double> temperature;
-    if (visitThermostat(integrator, [&](auto& found) { temperature = found.getTemperature(); }))
+    if (visitThermal(integrator, [&](auto& found) { temperature = found.getTemperature(); }))
         return temperature;
     if (auto* chains = dynamic_cast<NoseHooverIntegrator*>(&integrator); chains && chains->getNumThermostats() > 0)
         return chains->getTemperature(0);
@@ -56,8 +56,8 @@ std::optional<double> Thermostat::getTemperature() const {
     return temperature;
 }
 
-void Thermostat::setTemperature(double temperature) {
-    visitThermostat(integrator, [&](auto& found) { found.setTemperature(temperature); });
+void IntegratorTemperature::setTemperature(double temperature) {
+    visitThermal(integrator, [&](auto& found) { found.setTemperature(temperature); });
     if (auto* chains = dynamic_cast<NoseHooverIntegrator*>(&integrator))
         for (int i = 0; i < chains->getNumThermostats(); i++)
             chains->setTemperature(temperature, i);
@@ -65,13 +65,13 @@ void Thermostat::setTemperature(double temperature) {
         custom->setGlobalVariable(findThermalEnergy(*custom), BOLTZ * temperature);
 }
 
-std::optional<int> Thermostat::getRandomNumberSeed() const {
+std::optional<int> IntegratorTemperature::getRandomNumberSeed() const {
     std::optional<int> seed;
     visitSeeded(integrator, [&](auto& found) { seed = found.getRandomNumberSeed(); });
     return seed;
 }
 
-void Thermostat::setRandomNumberSeed(int seed) {
+void IntegratorTemperature::setRandomNumberSeed(int seed) {
     visitSeeded(integrator, [&](auto& found) { found.setRandomNumberSeed(seed); });
 }
 

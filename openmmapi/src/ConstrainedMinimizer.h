@@ -1,14 +1,14 @@
-#ifndef OPENMMJUMP_SURFACEMINIMIZER_H_
-#define OPENMMJUMP_SURFACEMINIMIZER_H_
+#ifndef OPENMMJUMP_CONSTRAINEDMINIMIZER_H_
+#define OPENMMJUMP_CONSTRAINEDMINIMIZER_H_
 
 #include <chrono>
 #include <deque>
 #include <vector>
 
-#include "ConstraintSurface.h"
+#include "ConstraintManifold.h"
 #include "Coordinates.h"
 #include "EnergyLabel.h"
-#include "StiffnessModel.h"
+#include "Preconditioner.h"
 #include "openmm/Context.h"
 
 namespace JumpPlugin {
@@ -17,14 +17,14 @@ namespace JumpPlugin {
  * Minimises the potential energy of a Context on the surface where all its constraints hold.
  *
  * L-BFGS (Liu and Nocedal, Math. Program. 45, 503, 1989) whose first guess of the inverse second derivatives is
- * s.y / (y.P^-1 y) P^-1, with P of a StiffnessModel. A step goes along the surface's tangent and is brought back to the
+ * s.y / (y.P^-1 y) P^-1, with P of a Preconditioner. A step goes along the surface's tangent and is brought back to the
  * surface by the Context; it is shortened until the energy falls enough (Armijo), so the energy never rises
  * by more than its rounding.
  *
  * OpenMM's own minimiser works on a System of springs in place of constraints, and starts again with stiffer ones when
  * they yielded too much.
  */
-class SurfaceMinimizer {
+class ConstrainedMinimizer {
 public:
     /** What bounds a minimisation. */
     struct Settings {
@@ -40,7 +40,7 @@ public:
         double rmsForce = 0; ///< of tangent components, kJ/mol/nm
     };
     /** Every minimiser works with a Context, whose positions it changes. */
-    explicit SurfaceMinimizer(OpenMM::Context& context);
+    explicit ConstrainedMinimizer(OpenMM::Context& context);
     /**
      * Minimise from the present positions of the Context.
      *
@@ -53,7 +53,7 @@ public:
     static constexpr double ConstraintTolerance = 1e-6;
 
 private:
-    /** A point on the surface. */
+    /** A point on the manifold. */
     struct Point {
         Coordinates positions, gradient; // nm; kJ/mol/nm, tangent
         double energy;                   // kJ/mol
@@ -76,8 +76,8 @@ private:
     bool isOutOfTime(const Settings& settings) const;
 
     OpenMM::Context& context;
-    ConstraintSurface surface;
-    StiffnessModel stiffness;
+    ConstraintManifold manifold;
+    Preconditioner preconditioner;
     std::deque<Pair> pairs;
     double scale;               // s.y / (y.P^-1 y) of the newest pair
     Coordinates stiffnessPoint; // where the stiffness was computed
@@ -87,4 +87,4 @@ private:
 
 } // namespace JumpPlugin
 
-#endif // OPENMMJUMP_SURFACEMINIMIZER_H_
+#endif // OPENMMJUMP_CONSTRAINEDMINIMIZER_H_

@@ -1,4 +1,4 @@
-#include "SurfaceMinimizer.h"
+#include "ConstrainedMinimizer.h"
 
 #include <algorithm>
 #include <cmath>
@@ -49,17 +49,18 @@ void requireFinite(double energy, const Coordinates& gradient) {
 
 } // namespace
 
-SurfaceMinimizer::SurfaceMinimizer(Context& context) :
-    context(context), surface(context.getSystem()), stiffness(context.getSystem(), surface), scale(1), evaluations(0) {}
+ConstrainedMinimizer::ConstrainedMinimizer(Context& context) :
+    context(context), manifold(context.getSystem()), preconditioner(context.getSystem(), manifold), scale(1),
+    evaluations(0) {}
 
-SurfaceMinimizer::Result SurfaceMinimizer::minimize(const Settings& settings) {
+ConstrainedMinimizer::Result ConstrainedMinimizer::minimize(const Settings& settings) {
     begin = chrono::steady_clock::now();
     evaluations = 0;
     pairs.clear();
     context.applyConstraints(ConstraintTolerance);
     context.computeVirtualSites();
     Point point = evaluate();
-    if (const double error = surface.getLargestError(point.positions); !(error <= WorstConstraintError))
+    if (const double error = manifold.getLargestError(point.positions); !(error <= WorstConstraintError))
         throw OpenMMException("the constraints can't be brought in line: a distance is off by " +
                               to_string(error * 100) + " %");
     requireFinite(point.energy, point.gradient);
@@ -73,7 +74,7 @@ SurfaceMinimizer::Result SurfaceMinimizer::minimize(const Settings& settings) {
     return result;
 }
 
-LabelOutcome SurfaceMinimizer::descend(Point& point, const Settings& settings, int& iterations) {
+LabelOutcome ConstrainedMinimizer::descend(Point& point, const Settings& settings, int& iterations) {
     double lowest = point.energy;
     int idle = 0;
     for (iterations = 0; getRms(point.gradient) > settings.tolerance; iterations++) {
@@ -89,11 +90,11 @@ LabelOutcome SurfaceMinimizer::descend(Point& point, const Settings& settings, i
     return LabelOutcome::Converged;
 }
 
-double SurfaceMinimizer::computeRmsForce() {
+double ConstrainedMinimizer::computeRmsForce() {
     return getRms(evaluate().gradient);
 }
 
-bool SurfaceMinimizer::step(Point& point) {
+bool ConstrainedMinimizer::step(Point& point) {
     const Point old = point;
     if (!search(point)) {
         // What was remembered may mislead: once more without it.
@@ -110,17 +111,17 @@ bool SurfaceMinimizer::step(Point& point) {
     return true;
 }
 
-Coordinates SurfaceMinimizer::limit(const Coordinates& direction, const Coordinates& gradient) const {
-    const Coordinates clipped = surface.project(clip(direction));
+Coordinates ConstrainedMinimizer::limit(const Coordinates& direction, const Coordinates& gradient) const {
+    const Coordinates clipped = manifold.project(clip(direction));
     // Without some of its parts a direction may go uphill.
     if (!pairs.empty() && clipped.dot(gradient) < 0)
         return clipped;
     return direction * min(1.0, MaxDisplacement / getLongest(direction));
 }
 
-bool SurfaceMinimizer::search(Point& point) {
-    surface.setPoint(point.positions);
-    const Coordinates direction = limit(-surface.project(findDirection(point.gradient)), point.gradient);
+bool ConstrainedMinimizer::search(Point& point) {
+    manifold.setPoint(point.positions);
+    const Coordinates direction = limit(-manifold.project(findDirection(point.gradient)), point.gradient);
     const double slope = direction.dot(point.gradient);
     double length = 1;
     for (int trial = 0; trial < MaxTrials && slope < 0; trial++) {
@@ -137,7 +138,7 @@ bool SurfaceMinimizer::search(Point& point) {
     return false;
 }
 
-Coordinates SurfaceMinimizer::findDirection(const Coordinates& gradient) const {
+Coordinates ConstrainedMinimizer::findDirection(const Coordinates& gradient) const {
     // The two loops of Liu and Nocedal.
     Coordinates direction = gradient;
     vector<double> weights;
@@ -145,7 +146,7 @@ Coordinates SurfaceMinimizer::findDirection(const Coordinates& gradient) const {
         weights.push_back(pair->step.dot(direction) / pair->curvature);
         direction -= weights.back() * pair->change;
     }
-    direction = scale * stiffness.solve(direction);
+    direction = scale * preconditioner.solve(direction);
     for (const Pair& pair : pairs) {
         direction += (weights.back() - pair.change.dot(direction) / pair.curvature) * pair.step;
         weights.pop_back();
@@ -153,47 +154,47 @@ Coordinates SurfaceMinimizer::findDirection(const Coordinates& gradient) const {
     return direction;
 }
 
-void SurfaceMinimizer::remember(const Point& from, const Point& to) {
+void ConstrainedMinimizer::remember(const Point& from, const Point& to) {
     Pair pair{to.positions - from.positions, to.gradient - from.gradient, 0};
     pair.curvature = pair.step.dot(pair.change);
     // Where the energy curves downwards a pair says nothing about the minimum.
     if (pair.curvature <= 1e-8 * pair.step.norm() * pair.change.norm())
         return;
-    scale = pair.curvature / pair.change.dot(stiffness.solve(pair.change));
+    scale = pair.curvature / pair.change.dot(preconditioner.solve(pair.change));
     pairs.push_back(std::move(pair));
     if (pairs.size() > Memory)
         pairs.pop_front();
 }
 
-void SurfaceMinimizer::setPoint(const Point& point) {
-    surface.setPoint(point.positions);
-    stiffness.setPoint(point.positions);
+void ConstrainedMinimizer::setPoint(const Point& point) {
+    manifold.setPoint(point.positions);
+    preconditioner.setPoint(point.positions);
     stiffnessPoint = point.positions;
     if (pairs.empty())
         scale = 1;
 }
 
-SurfaceMinimizer::Point SurfaceMinimizer::evaluate() {
+ConstrainedMinimizer::Point ConstrainedMinimizer::evaluate() {
     const State state = context.getState(State::Positions | State::Forces | State::Energy);
     evaluations++;
     Point point{toCoordinates(state.getPositions()), -toCoordinates(state.getForces()), state.getPotentialEnergy()};
-    surface.setPoint(point.positions);
-    point.gradient = surface.project(point.gradient);
+    manifold.setPoint(point.positions);
+    point.gradient = manifold.project(point.gradient);
     return point;
 }
 
-SurfaceMinimizer::Point SurfaceMinimizer::move(const Coordinates& positions) {
+ConstrainedMinimizer::Point ConstrainedMinimizer::move(const Coordinates& positions) {
     context.setPositions(toVectors(positions));
     context.applyConstraints(ConstraintTolerance);
     context.computeVirtualSites();
     return evaluate();
 }
 
-double SurfaceMinimizer::getRms(const Coordinates& gradient) const {
-    return sqrt(gradient.squaredNorm() / max(3 * surface.getNumMoving(), 1));
+double ConstrainedMinimizer::getRms(const Coordinates& gradient) const {
+    return sqrt(gradient.squaredNorm() / max(3 * manifold.getNumMoving(), 1));
 }
 
-bool SurfaceMinimizer::isOutOfTime(const Settings& settings) const {
+bool ConstrainedMinimizer::isOutOfTime(const Settings& settings) const {
     return settings.maxSeconds > 0 &&
            chrono::duration<double>(chrono::steady_clock::now() - begin).count() >= settings.maxSeconds;
 }

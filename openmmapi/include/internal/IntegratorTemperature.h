@@ -1,5 +1,5 @@
-#ifndef OPENMMJUMP_THERMOSTAT_H_
-#define OPENMMJUMP_THERMOSTAT_H_
+#ifndef OPENMMJUMP_INTEGRATORTEMPERATURE_H_
+#define OPENMMJUMP_INTEGRATORTEMPERATURE_H_
 
 #include <optional>
 
@@ -12,9 +12,9 @@ namespace JumpPlugin {
  * What the stochastic Integrators of OpenMM have in common without a common class: temperature, friction and seed. An
  * Integrator without them is left alone.
  */
-class OPENMM_EXPORT_JUMP Thermostat {
+class OPENMM_EXPORT_JUMP IntegratorTemperature {
 public:
-    explicit Thermostat(OpenMM::Integrator& integrator) : integrator(integrator) {}
+    explicit IntegratorTemperature(OpenMM::Integrator& integrator) : integrator(integrator) {}
     /**
      * In K; empty if the Integrator has none. Of a NoseHooverIntegrator that of its first chain, of a CustomIntegrator
      * its global variable kT, over the gas constant.
@@ -49,4 +49,4 @@ private:
 
 } // namespace JumpPlugin
 
-#endif // OPENMMJUMP_THERMOSTAT_H_
+#endif // OPENMMJUMP_INTEGRATORTEMPERATURE_H_
