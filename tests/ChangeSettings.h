@@ -3,7 +3,7 @@
 
 #include <type_traits>
 
-#include "JumpIntegrator.h"
+#include "openmmjump/JumpIntegrator.h"
 
 namespace JumpPlugin {
 

@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "MolecularGraph.h"
 #include "openmm/HarmonicBondForce.h"
 #include "openmm/System.h"
 #include "openmm/Vec3.h"
 #include "openmm/serialization/XmlSerializer.h"
+#include "openmmjump/MolecularGraph.h"
 
 namespace JumpTests {
 

@@ -1,16 +1,16 @@
-#include "internal/GeometryGate.h"
+#include "openmmjump/internal/GeometryGate.h"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 
 #include "Molecules.h"
-#include "internal/ConstraintGate.h"
 #include "openmm/Context.h"
 #include "openmm/LangevinMiddleIntegrator.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/Platform.h"
 #include "openmm/State.h"
+#include "openmmjump/internal/ConstraintGate.h"
 
 using namespace JumpTests;
 using JumpPlugin::GateSettings;

@@ -1,4 +1,4 @@
-#include "JumpModel.h"
+#include "openmmjump/JumpModel.h"
 
 #include <gtest/gtest.h>
 

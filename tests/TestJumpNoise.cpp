@@ -2,7 +2,7 @@
 
 #include <sstream>
 
-#include "internal/JumpNoise.h"
+#include "openmmjump/internal/JumpNoise.h"
 
 using namespace JumpPlugin;
 using OpenMM::SerializationNode;

@@ -4,11 +4,11 @@
 #include <sstream>
 
 #include "ChangeSettings.h"
-#include "JumpIntegrator.h"
 #include "OpenMM.h"
 #include "WalkModel.h"
-#include "internal/Base64.h"
 #include "openmm/serialization/XmlSerializer.h"
+#include "openmmjump/JumpIntegrator.h"
+#include "openmmjump/internal/Base64.h"
 
 using namespace JumpPlugin;
 using namespace OpenMM;

@@ -1,14 +1,14 @@
-#include "MolecularGraph.h"
+#include "openmmjump/MolecularGraph.h"
 
 #include <gtest/gtest.h>
 
 #include <functional>
 
-#include "JumpModel.h"
 #include "Molecules.h"
 #include "WalkModel.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/VirtualSite.h"
+#include "openmmjump/JumpModel.h"
 
 using namespace JumpTests;
 using OpenMM::OpenMMException;

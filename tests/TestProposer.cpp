@@ -1,4 +1,4 @@
-#include "internal/Proposer.h"
+#include "openmmjump/internal/Proposer.h"
 
 #include <gtest/gtest.h>
 

@@ -7,11 +7,11 @@
 #include <random>
 #include <sstream>
 
-#include "JumpIntegrator.h"
 #include "OpenMM.h"
 #include "PlatformTest.h"
 #include "WalkModel.h"
 #include "openmm/serialization/XmlSerializer.h"
+#include "openmmjump/JumpIntegrator.h"
 
 using namespace JumpPlugin;
 using namespace OpenMM;

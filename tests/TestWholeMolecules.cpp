@@ -1,4 +1,4 @@
-#include "internal/WholeMolecules.h"
+#include "openmmjump/internal/WholeMolecules.h"
 
 #include <gtest/gtest.h>
 

@@ -7,8 +7,8 @@
 #include <memory>
 #include <string>
 
-#include "ProposalFilter.h"
 #include "openmm/Context.h"
+#include "openmmjump/ProposalFilter.h"
 
 /*
  * A Python callable as a ProposalFilter. Only for the wrapper's own source, in which SWIG's runtime comes before.

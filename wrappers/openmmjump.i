@@ -27,18 +27,18 @@ namespace std {
 #include <cstring>
 #include <sstream>
 
-#include "EnergyAnnotator.h"
-#include "EnergyLabel.h"
-#include "GateSettings.h"
-#include "GuidanceSettings.h"
-#include "JumpIntegrator.h"
-#include "JumpModel.h"
-#include "JumpStatistics.h"
-#include "LearnedForce.h"
-#include "MolecularGraph.h"
-#include "RejectionReason.h"
-#include "RepairSettings.h"
-#include "SamplerSettings.h"
+#include "openmmjump/EnergyAnnotator.h"
+#include "openmmjump/EnergyLabel.h"
+#include "openmmjump/GateSettings.h"
+#include "openmmjump/GuidanceSettings.h"
+#include "openmmjump/JumpIntegrator.h"
+#include "openmmjump/JumpModel.h"
+#include "openmmjump/JumpStatistics.h"
+#include "openmmjump/LearnedForce.h"
+#include "openmmjump/MolecularGraph.h"
+#include "openmmjump/RejectionReason.h"
+#include "openmmjump/RepairSettings.h"
+#include "openmmjump/SamplerSettings.h"
 #include "OpenMM.h"
 #include "OpenMMAmoeba.h"
 #include "OpenMMDrude.h"
@@ -133,8 +133,8 @@ WITHOUT_GIL(JumpPlugin::EnergyAnnotator::annotate)
 %ignore JumpPlugin::JumpRecord::seconds;
 %rename(__str__) JumpPlugin::JumpStatistics::toString;
 %rename(NotRejected) JumpPlugin::RejectionReason::None;
-%include "RejectionReason.h"
-%include "JumpStatistics.h"
+%include "openmmjump/RejectionReason.h"
+%include "openmmjump/JumpStatistics.h"
 
 %define NAMED_ARRAYS(CLASS)
 %extend JumpPlugin::CLASS {
@@ -175,7 +175,7 @@ std::vector<std::string> _getOutcomeNames() {
 /* A misspelt setting raises AttributeError. */
 %define SETTINGS(CLASS)
 %pythonnondynamic JumpPlugin::CLASS;
-%include "CLASS.h"
+%include "openmmjump/CLASS.h"
 %enddef
 SETTINGS(GateSettings)
 SETTINGS(RepairSettings)
@@ -185,7 +185,7 @@ SETTINGS(SamplerSettings)
 
 /* ---- the model ---- */
 %ignore JumpPlugin::JumpModel::getModelFile;
-%include "JumpModel.h"
+%include "openmmjump/JumpModel.h"
 
 /* ---- the molecular graph ---- */
 /* Copies, which outlive the graph. */
@@ -219,7 +219,7 @@ FOUR_ATOMS(JumpPlugin::MolecularGraph::StereoBond)
     }
 }
 %newobject JumpPlugin::MolecularGraph::_deserialize;
-%include "MolecularGraph.h"
+%include "openmmjump/MolecularGraph.h"
 
 /* ---- the integrator ---- */
 /* Copies, so that neither changes when the simulation goes on. */
@@ -263,7 +263,7 @@ COPIED(JumpPlugin::MolecularGraph)
 %ignore JumpPlugin::JumpIntegrator::getRelaxationIntegrator;
 %ignore JumpPlugin::JumpIntegrator::setProposalFilter;
 %ignore JumpPlugin::JumpIntegrator::getProposalFilter;
-%include "JumpIntegrator.h"
+%include "openmmjump/JumpIntegrator.h"
 
 /* ---- the network as a Force ---- */
 %newobject JumpPlugin::LearnedForce::_deserialize;
@@ -287,7 +287,7 @@ COPIED(JumpPlugin::MolecularGraph)
         return *learned;
     }
 }
-%include "LearnedForce.h"
+%include "openmmjump/LearnedForce.h"
 
 /* ---- energies of conformations ---- */
 %ignore JumpPlugin::EnergyLabel::initialGroupEnergies;
@@ -316,7 +316,7 @@ static PyObject* makeDict(const std::map<int, double>& energies) {
         return array;
     }
 }
-%include "EnergyLabel.h"
+%include "openmmjump/EnergyLabel.h"
 
 %apply const std::vector<Vec3>& { const std::vector<OpenMM::Vec3>& positions };
-%include "EnergyAnnotator.h"
+%include "openmmjump/EnergyAnnotator.h"

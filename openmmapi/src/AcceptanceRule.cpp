@@ -1,4 +1,4 @@
-#include "internal/AcceptanceRule.h"
+#include "openmmjump/internal/AcceptanceRule.h"
 
 #include <cmath>
 

@@ -1,4 +1,4 @@
-#include "internal/Base64.h"
+#include "openmmjump/internal/Base64.h"
 
 #include <array>
 #include <cstdint>

@@ -7,9 +7,9 @@
 
 #include "ConstraintManifold.h"
 #include "Coordinates.h"
-#include "EnergyLabel.h"
 #include "Preconditioner.h"
 #include "openmm/Context.h"
+#include "openmmjump/EnergyLabel.h"
 
 namespace JumpPlugin {
 

@@ -1,4 +1,4 @@
-#include "internal/ConstraintGate.h"
+#include "openmmjump/internal/ConstraintGate.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "EnergyAnnotator.h"
+#include "openmmjump/EnergyAnnotator.h"
 
 #include <algorithm>
 #include <chrono>
@@ -9,8 +9,6 @@
 
 #include "ConstrainedMinimizer.h"
 #include "Coordinates.h"
-#include "internal/Constants.h"
-#include "internal/Superposition.h"
 #include "openmm/Context.h"
 #include "openmm/LocalEnergyMinimizer.h"
 #include "openmm/NonbondedForce.h"
@@ -18,6 +16,8 @@
 #include "openmm/State.h"
 #include "openmm/VerletIntegrator.h"
 #include "openmm/serialization/XmlSerializer.h"
+#include "openmmjump/internal/Constants.h"
+#include "openmmjump/internal/Superposition.h"
 
 using namespace OpenMM;
 using namespace std;

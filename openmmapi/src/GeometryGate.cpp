@@ -1,4 +1,4 @@
-#include "internal/GeometryGate.h"
+#include "openmmjump/internal/GeometryGate.h"
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
-#include "internal/Guidance.h"
+#include "openmmjump/internal/Guidance.h"
 
-#include "JumpModel.h"
+#include "openmmjump/JumpModel.h"
 
 namespace JumpPlugin {
 

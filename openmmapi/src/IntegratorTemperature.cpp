@@ -1,12 +1,12 @@
-#include "internal/IntegratorTemperature.h"
+#include "openmmjump/internal/IntegratorTemperature.h"
 
-#include "internal/Constants.h"
 #include "openmm/BrownianIntegrator.h"
 #include "openmm/CustomIntegrator.h"
 #include "openmm/DPDIntegrator.h"
 #include "openmm/LangevinMiddleIntegrator.h"
 #include "openmm/NoseHooverIntegrator.h"
 #include "openmm/QTBIntegrator.h"
+#include "openmmjump/internal/Constants.h"
 
 using namespace OpenMM;
 

@@ -1,24 +1,24 @@
-#include "JumpIntegrator.h"
+#include "openmmjump/JumpIntegrator.h"
 
 #include <array>
 #include <cmath>
 #include <sstream>
 
-#include "JumpKernels.h"
 #include "JumpScope.h"
 #include "JumpStep.h"
 #include "RawStream.h"
 #include "RelaxationCheck.h"
 #include "Require.h"
-#include "internal/Base64.h"
-#include "internal/IntegratorTemperature.h"
-#include "internal/JumpNoise.h"
-#include "internal/Snapshot.h"
 #include "openmm/Context.h"
 #include "openmm/LangevinMiddleIntegrator.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/internal/ContextImpl.h"
 #include "openmm/serialization/SerializationNode.h"
+#include "openmmjump/JumpKernels.h"
+#include "openmmjump/internal/Base64.h"
+#include "openmmjump/internal/IntegratorTemperature.h"
+#include "openmmjump/internal/JumpNoise.h"
+#include "openmmjump/internal/Snapshot.h"
 
 using namespace OpenMM;
 using namespace std;

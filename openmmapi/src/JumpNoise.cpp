@@ -1,4 +1,4 @@
-#include "internal/JumpNoise.h"
+#include "openmmjump/internal/JumpNoise.h"
 
 #include <algorithm>
 

@@ -1,8 +1,8 @@
 #ifndef OPENMMJUMP_JUMPSCOPE_H_
 #define OPENMMJUMP_JUMPSCOPE_H_
 
-#include "MolecularGraph.h"
 #include "openmm/System.h"
+#include "openmmjump/MolecularGraph.h"
 
 namespace JumpPlugin {
 

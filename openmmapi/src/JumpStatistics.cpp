@@ -1,4 +1,4 @@
-#include "JumpStatistics.h"
+#include "openmmjump/JumpStatistics.h"
 
 #include <cstdio>
 

@@ -7,10 +7,10 @@
 #include "Require.h"
 #include "SamplerTime.h"
 #include "StageTimer.h"
-#include "internal/Constants.h"
-#include "internal/IntegratorTemperature.h"
-#include "internal/RepairMinimizer.h"
 #include "openmm/Context.h"
+#include "openmmjump/internal/Constants.h"
+#include "openmmjump/internal/IntegratorTemperature.h"
+#include "openmmjump/internal/RepairMinimizer.h"
 
 using namespace OpenMM;
 using namespace std;

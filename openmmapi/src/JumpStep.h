@@ -3,11 +3,11 @@
 
 #include <memory>
 
-#include "JumpIntegrator.h"
-#include "JumpKernels.h"
 #include "JumpScope.h"
-#include "internal/AcceptanceRule.h"
-#include "internal/JumpNoise.h"
+#include "openmmjump/JumpIntegrator.h"
+#include "openmmjump/JumpKernels.h"
+#include "openmmjump/internal/AcceptanceRule.h"
+#include "openmmjump/internal/JumpNoise.h"
 
 namespace JumpPlugin {
 

@@ -1,8 +1,8 @@
-#include "LearnedForce.h"
+#include "openmmjump/LearnedForce.h"
 
 #include "SamplerTime.h"
-#include "internal/LearnedForceImpl.h"
 #include "openmm/OpenMMException.h"
+#include "openmmjump/internal/LearnedForceImpl.h"
 
 using namespace OpenMM;
 using namespace std;

@@ -1,4 +1,4 @@
-#include "internal/LearnedForceImpl.h"
+#include "openmmjump/internal/LearnedForceImpl.h"
 
 #include "openmm/OpenMMException.h"
 #include "openmm/internal/ContextImpl.h"

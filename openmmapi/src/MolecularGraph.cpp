@@ -1,12 +1,12 @@
-#include "MolecularGraph.h"
+#include "openmmjump/MolecularGraph.h"
 
 #include <algorithm>
 #include <unordered_map>
 
-#include "JumpModel.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/System.h"
 #include "openmm/VirtualSite.h"
+#include "openmmjump/JumpModel.h"
 
 using namespace JumpPlugin;
 using OpenMM::OpenMMException;

@@ -3,8 +3,8 @@
 
 #include <ATen/Parallel.h>
 
-#include "MolecularGraph.h"
 #include "openmm/OpenMMException.h"
+#include "openmmjump/MolecularGraph.h"
 #include "openmmjump/network/FileError.h"
 #include "openmmjump/network/MoleculeBatch.h"
 #include "openmmjump/network/Torch.h"

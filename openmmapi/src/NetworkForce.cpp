@@ -1,7 +1,7 @@
-#include "internal/NetworkForce.h"
+#include "openmmjump/internal/NetworkForce.h"
 
-#include "LearnedForce.h"
 #include "NetworkBridge.h"
+#include "openmmjump/LearnedForce.h"
 #include "openmmjump/network/ModelFile.h"
 #include "openmmjump/network/UniSimLoader.h"
 

@@ -4,10 +4,10 @@
 #include <optional>
 #include <sstream>
 
-#include "JumpKernels.h"
 #include "Require.h"
-#include "internal/IntegratorTemperature.h"
 #include "openmm/internal/ForceImpl.h"
+#include "openmmjump/JumpKernels.h"
+#include "openmmjump/internal/IntegratorTemperature.h"
 
 using namespace OpenMM;
 using namespace std;

@@ -1,4 +1,4 @@
-#include "internal/RepairMinimizer.h"
+#include "openmmjump/internal/RepairMinimizer.h"
 
 #include <algorithm>
 #include <cmath>

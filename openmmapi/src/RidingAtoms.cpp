@@ -1,4 +1,4 @@
-#include "internal/RidingAtoms.h"
+#include "openmmjump/internal/RidingAtoms.h"
 
 #include <array>
 #include <cmath>

@@ -1,11 +1,11 @@
 // What is allowed in each of the settings of a JumpIntegrator.
 #include <cmath>
 
-#include "GateSettings.h"
-#include "GuidanceSettings.h"
-#include "RepairSettings.h"
 #include "Require.h"
-#include "SamplerSettings.h"
+#include "openmmjump/GateSettings.h"
+#include "openmmjump/GuidanceSettings.h"
+#include "openmmjump/RepairSettings.h"
+#include "openmmjump/SamplerSettings.h"
 
 using namespace std;
 

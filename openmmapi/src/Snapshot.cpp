@@ -1,4 +1,4 @@
-#include "internal/Snapshot.h"
+#include "openmmjump/internal/Snapshot.h"
 
 #include <cmath>
 #include <sstream>

@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-#include "JumpStatistics.h"
+#include "openmmjump/JumpStatistics.h"
 
 namespace JumpPlugin {
 

@@ -1,4 +1,4 @@
-#include "internal/Superposition.h"
+#include "openmmjump/internal/Superposition.h"
 
 #include <cmath>
 

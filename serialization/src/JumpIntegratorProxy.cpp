@@ -1,12 +1,12 @@
-#include "JumpIntegratorProxy.h"
+#include "openmmjump/serialization/JumpIntegratorProxy.h"
 
 #include <memory>
 
-#include "JumpIntegrator.h"
-#include "ModelNode.h"
-#include "internal/IntegratorTemperature.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/serialization/SerializationNode.h"
+#include "openmmjump/JumpIntegrator.h"
+#include "openmmjump/internal/IntegratorTemperature.h"
+#include "openmmjump/serialization/ModelNode.h"
 
 using namespace OpenMM;
 using namespace std;

@@ -1,10 +1,10 @@
-#include "JumpIntegrator.h"
-#include "JumpIntegratorProxy.h"
-#include "LearnedForce.h"
-#include "LearnedForceProxy.h"
-#include "MolecularGraph.h"
-#include "MolecularGraphProxy.h"
 #include "openmm/serialization/SerializationProxy.h"
+#include "openmmjump/JumpIntegrator.h"
+#include "openmmjump/LearnedForce.h"
+#include "openmmjump/MolecularGraph.h"
+#include "openmmjump/serialization/JumpIntegratorProxy.h"
+#include "openmmjump/serialization/LearnedForceProxy.h"
+#include "openmmjump/serialization/MolecularGraphProxy.h"
 
 using namespace JumpPlugin;
 using namespace OpenMM;

@@ -1,10 +1,10 @@
-#include "LearnedForceProxy.h"
+#include "openmmjump/serialization/LearnedForceProxy.h"
 
 #include <memory>
 
-#include "LearnedForce.h"
-#include "ModelNode.h"
 #include "openmm/OpenMMException.h"
+#include "openmmjump/LearnedForce.h"
+#include "openmmjump/serialization/ModelNode.h"
 
 using namespace OpenMM;
 using namespace std;

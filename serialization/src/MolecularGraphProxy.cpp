@@ -1,10 +1,10 @@
-#include "MolecularGraphProxy.h"
+#include "openmmjump/serialization/MolecularGraphProxy.h"
 
 #include <array>
 
-#include "MolecularGraph.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/serialization/SerializationNode.h"
+#include "openmmjump/MolecularGraph.h"
 
 using namespace OpenMM;
 

@@ -7,11 +7,11 @@
 #include <thread>
 
 #include "ChangeSettings.h"
-#include "JumpIntegrator.h"
 #include "Molecules.h"
 #include "PlatformTest.h"
 #include "Solution.h"
 #include "WalkModel.h"
+#include "openmmjump/JumpIntegrator.h"
 
 using namespace JumpPlugin;
 using namespace JumpTests;

@@ -5,11 +5,11 @@
 #include <memory>
 
 #include "ChangeSettings.h"
-#include "JumpIntegrator.h"
 #include "MixtureModel.h"
 #include "Molecules.h"
 #include "PlatformTest.h"
 #include "SmallUniSim.h"
+#include "openmmjump/JumpIntegrator.h"
 
 using namespace JumpPlugin;
 using namespace JumpTests;

@@ -7,10 +7,10 @@
 #include <random>
 #include <string>
 
-#include "EnergyAnnotator.h"
 #include "Molecules.h"
 #include "PlatformTest.h"
-#include "internal/Superposition.h"
+#include "openmmjump/EnergyAnnotator.h"
+#include "openmmjump/internal/Superposition.h"
 
 using namespace JumpPlugin;
 using namespace JumpTests;

@@ -5,11 +5,11 @@
 #include <memory>
 
 #include "ChangeSettings.h"
-#include "JumpIntegrator.h"
 #include "MixtureModel.h"
 #include "OpenMM.h"
 #include "PlatformTest.h"
 #include "WalkModel.h"
+#include "openmmjump/JumpIntegrator.h"
 
 using namespace JumpPlugin;
 using namespace OpenMM;

@@ -8,10 +8,10 @@
 #include <stdexcept>
 
 #include "ChangeSettings.h"
-#include "JumpIntegrator.h"
 #include "OpenMM.h"
 #include "PlatformTest.h"
 #include "WalkModel.h"
+#include "openmmjump/JumpIntegrator.h"
 
 using namespace JumpPlugin;
 using namespace OpenMM;

@@ -5,12 +5,12 @@
 #include <sstream>
 
 #include "ChangeSettings.h"
-#include "JumpIntegrator.h"
 #include "Molecules.h"
 #include "PlatformTest.h"
 #include "Solution.h"
 #include "WalkModel.h"
 #include "openmm/serialization/XmlSerializer.h"
+#include "openmmjump/JumpIntegrator.h"
 #include "openmmjump/network/CounterNoise.h"
 #include "openmmjump/network/Torch.h"
 

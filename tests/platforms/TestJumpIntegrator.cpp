@@ -9,12 +9,12 @@
 #include <sstream>
 
 #include "ChangeSettings.h"
-#include "JumpIntegrator.h"
 #include "OpenMM.h"
 #include "PlatformTest.h"
 #include "WalkModel.h"
-#include "internal/IntegratorTemperature.h"
 #include "openmm/serialization/XmlSerializer.h"
+#include "openmmjump/JumpIntegrator.h"
+#include "openmmjump/internal/IntegratorTemperature.h"
 
 using namespace JumpPlugin;
 using namespace OpenMM;

@@ -5,13 +5,13 @@
 #include <sstream>
 
 #include "ChangeSettings.h"
-#include "JumpIntegrator.h"
-#include "LearnedForce.h"
 #include "Molecules.h"
 #include "PlatformTest.h"
 #include "SmallUniSim.h"
 #include "WalkModel.h"
 #include "openmm/serialization/XmlSerializer.h"
+#include "openmmjump/JumpIntegrator.h"
+#include "openmmjump/LearnedForce.h"
 
 using namespace JumpPlugin;
 using namespace JumpTests;

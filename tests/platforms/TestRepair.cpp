@@ -6,13 +6,13 @@
 #include <sstream>
 
 #include "ChangeSettings.h"
-#include "JumpIntegrator.h"
 #include "Molecules.h"
 #include "PlatformTest.h"
 #include "Solution.h"
 #include "WalkModel.h"
 #include "openmm/internal/CustomCPPForceImpl.h"
 #include "openmm/serialization/XmlSerializer.h"
+#include "openmmjump/JumpIntegrator.h"
 
 using namespace JumpPlugin;
 using namespace JumpTests;

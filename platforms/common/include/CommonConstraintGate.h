@@ -2,8 +2,8 @@
 #define OPENMMJUMP_COMMONCONSTRAINTGATE_H_
 
 #include "DeviceArrays.h"
-#include "RejectionReason.h"
-#include "internal/ConstraintGate.h"
+#include "openmmjump/RejectionReason.h"
+#include "openmmjump/internal/ConstraintGate.h"
 
 namespace JumpPlugin {
 

@@ -2,8 +2,8 @@
 #define OPENMMJUMP_COMMONGEOMETRYGATE_H_
 
 #include "DeviceArrays.h"
-#include "RejectionReason.h"
-#include "internal/GeometryGate.h"
+#include "openmmjump/RejectionReason.h"
+#include "openmmjump/internal/GeometryGate.h"
 
 namespace JumpPlugin {
 

@@ -10,7 +10,7 @@
 #include "CommonRepair.h"
 #include "CommonStateStore.h"
 #include "CommonWholeMolecules.h"
-#include "JumpKernels.h"
+#include "openmmjump/JumpKernels.h"
 
 namespace JumpPlugin {
 

@@ -3,7 +3,7 @@
 
 #include "CommonStateStore.h"
 #include "DeviceArrays.h"
-#include "JumpKernels.h"
+#include "openmmjump/JumpKernels.h"
 
 namespace JumpPlugin {
 

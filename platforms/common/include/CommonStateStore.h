@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "DeviceArrays.h"
-#include "MolecularGraph.h"
 #include "openmm/System.h"
 #include "openmm/Vec3.h"
+#include "openmmjump/MolecularGraph.h"
 
 namespace JumpPlugin {
 

@@ -2,7 +2,7 @@
 #define OPENMMJUMP_COMMONWHOLEMOLECULES_H_
 
 #include "DeviceArrays.h"
-#include "MolecularGraph.h"
+#include "openmmjump/MolecularGraph.h"
 
 namespace JumpPlugin {
 

@@ -3,10 +3,10 @@
 
 #include <string>
 
-#include "JumpKernels.h"
 #include "openmm/KernelFactory.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/internal/ContextImpl.h"
+#include "openmmjump/JumpKernels.h"
 
 namespace JumpPlugin {
 

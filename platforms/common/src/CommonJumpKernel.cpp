@@ -1,11 +1,11 @@
 #include "CommonJumpKernel.h"
 
-#include "JumpIntegrator.h"
 #include "JumpProgram.h"
-#include "internal/Constants.h"
-#include "internal/RidingAtoms.h"
-#include "internal/WholeMolecules.h"
 #include "openmm/common/ContextSelector.h"
+#include "openmmjump/JumpIntegrator.h"
+#include "openmmjump/internal/Constants.h"
+#include "openmmjump/internal/RidingAtoms.h"
+#include "openmmjump/internal/WholeMolecules.h"
 
 using namespace OpenMM;
 using namespace std;

@@ -1,6 +1,6 @@
 #include "CommonWholeMolecules.h"
 
-#include "internal/WholeMolecules.h"
+#include "openmmjump/internal/WholeMolecules.h"
 
 using namespace OpenMM;
 using namespace std;

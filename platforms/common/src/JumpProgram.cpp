@@ -4,11 +4,11 @@
 #include <sstream>
 
 #include "CommonJumpKernelSources.h"
-#include "MolecularGraph.h"
-#include "RejectionReason.h"
-#include "internal/GeometryGate.h"
-#include "internal/RepairMinimizer.h"
-#include "internal/RidingAtoms.h"
+#include "openmmjump/MolecularGraph.h"
+#include "openmmjump/RejectionReason.h"
+#include "openmmjump/internal/GeometryGate.h"
+#include "openmmjump/internal/RepairMinimizer.h"
+#include "openmmjump/internal/RidingAtoms.h"
 
 using namespace std;
 

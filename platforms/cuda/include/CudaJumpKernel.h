@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "CommonJumpKernel.h"
-#include "internal/Proposer.h"
 #include "openmm/cuda/CudaContext.h"
+#include "openmmjump/internal/Proposer.h"
 
 namespace JumpPlugin {
 

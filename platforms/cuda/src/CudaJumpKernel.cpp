@@ -3,9 +3,9 @@
 #include <c10/cuda/CUDAGuard.h>
 
 #include "CudaGraphRunner.h"
-#include "JumpIntegrator.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/common/ContextSelector.h"
+#include "openmmjump/JumpIntegrator.h"
 
 using namespace OpenMM;
 using namespace std;

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "CommonJumpKernel.h"
-#include "internal/Proposer.h"
+#include "openmmjump/internal/Proposer.h"
 
 namespace JumpPlugin {
 

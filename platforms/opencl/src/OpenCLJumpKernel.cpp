@@ -1,6 +1,6 @@
 #include "OpenCLJumpKernel.h"
 
-#include "JumpIntegrator.h"
+#include "openmmjump/JumpIntegrator.h"
 
 using namespace OpenMM;
 

@@ -4,14 +4,14 @@
 #include <memory>
 #include <vector>
 
-#include "JumpKernels.h"
 #include "ReferenceRepair.h"
-#include "internal/ConstraintGate.h"
-#include "internal/GeometryGate.h"
-#include "internal/Proposer.h"
-#include "internal/RidingAtoms.h"
-#include "internal/WholeMolecules.h"
 #include "openmm/Vec3.h"
+#include "openmmjump/JumpKernels.h"
+#include "openmmjump/internal/ConstraintGate.h"
+#include "openmmjump/internal/GeometryGate.h"
+#include "openmmjump/internal/Proposer.h"
+#include "openmmjump/internal/RidingAtoms.h"
+#include "openmmjump/internal/WholeMolecules.h"
 
 namespace JumpPlugin {
 

@@ -3,9 +3,9 @@
 
 #include <vector>
 
-#include "JumpKernels.h"
-#include "MolecularGraph.h"
 #include "openmm/Vec3.h"
+#include "openmmjump/JumpKernels.h"
+#include "openmmjump/MolecularGraph.h"
 
 namespace JumpPlugin {
 

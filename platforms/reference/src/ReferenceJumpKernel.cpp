@@ -2,9 +2,9 @@
 
 #include <cmath>
 
-#include "JumpIntegrator.h"
-#include "internal/Constants.h"
-#include "internal/Superposition.h"
+#include "openmmjump/JumpIntegrator.h"
+#include "openmmjump/internal/Constants.h"
+#include "openmmjump/internal/Superposition.h"
 #include "openmmjump/network/Philox.h"
 
 using namespace OpenMM;

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "internal/RepairMinimizer.h"
+#include "openmmjump/internal/RepairMinimizer.h"
 
 using namespace OpenMM;
 using namespace std;

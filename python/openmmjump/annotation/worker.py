@@ -186,7 +186,8 @@ def make_annotator(system: Any, settings: Settings) -> Any:
 
     import openmmjump
 
-    mode = getattr(openmmjump.EnergyAnnotator, settings.mode.capitalize())
+    modes = {"tight": "Preconditioned", "published": "LocalMinimizer"}
+    mode = getattr(openmmjump.EnergyAnnotator, modes[settings.mode])
     name = settings.platform
     if name is None:
         annotator = openmmjump.EnergyAnnotator(system, mode)
