@@ -4,6 +4,7 @@
 
 #include "PvbCases.h"
 #include "openmmjump/network/families/pvb/BridgeSampler.h"
+#include "openmmjump/network/sampling/TimeGrid.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;

@@ -95,7 +95,7 @@ public:
         config(config), means(copy<T>(tower.means)), betas(copy<T>(tower.betas)), distance(tower.distanceWeight),
         combine(tower.combineWeight, tower.combineBias), norm{copy<T>(tower.normWeight), copy<T>(tower.normBias)} {
         auto get = [&](const std::string& name) { return tensors.at(name); };
-        for (const PvbTower::Layer& layer : tower.layers)
+        for (const TransformerLayer& layer : tower.layers)
             layers.push_back({{copy<T>(layer.normWeight), copy<T>(layer.normBias)},
                               DenseLayer<T>(layer.nodeWeight, layer.nodeBias),
                               DenseLayer<T>(layer.filterWeight),

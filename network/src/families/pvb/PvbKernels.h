@@ -36,7 +36,7 @@ JUMP_INLINE void layerNorm(const T* in, int64_t rows, int64_t H, const T* JUMP_R
         JUMP_INDEPENDENT
         for (int64_t c = 0; c < H; c++)
             y[c] = (x[c] - mean) * (x[c] - mean);
-        const T scale = 1 / std::sqrt(sumLanes(y, H) / H + T(PvbTower::NormEps));
+        const T scale = 1 / std::sqrt(sumLanes(y, H) / H + T(NormEps));
         JUMP_INDEPENDENT
         for (int64_t c = 0; c < H; c++)
             y[c] = (x[c] - mean) * scale * weight[c] + bias[c];
@@ -101,7 +101,7 @@ JUMP_INLINE void normalizeVectors(const T* vectors, int64_t atoms, int64_t H, T 
         JUMP_INDEPENDENT
         for (int64_t c = 0; c < H; c++)
             result[c] = (result[c] - mean) * (result[c] - mean);
-        const T scale = gamma / (std::sqrt(sumLanes(result, H) / (H - 1)) + T(PvbTower::NormEps));
+        const T scale = gamma / (std::sqrt(sumLanes(result, H) / (H - 1)) + T(NormEps));
         JUMP_INDEPENDENT
         for (int64_t c = 0; c < 3 * H; c++)
             result[c] = v[c] * scale;

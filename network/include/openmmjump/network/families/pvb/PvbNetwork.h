@@ -5,6 +5,7 @@
 #include "openmmjump/network/families/pvb/PvbConfig.h"
 #include "openmmjump/network/graph/MoleculeBatch.h"
 #include "openmmjump/network/graph/NeighborGraph.h"
+#include "openmmjump/network/layers/AtomFeatures.h"
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,7 +13,10 @@
 
 namespace JumpPlugin {
 
+struct AtomNeighbors;
+struct NeighborGeometry;
 struct PvbTower;
+struct TransformerInputs;
 
 /**
  * The network of PVB (Pretrained Variational Bridge, arXiv 2602.07588; formulas in the numbering of the project's
@@ -27,10 +31,6 @@ class PvbNetwork {
 public:
     /** What depends on the molecules, the tensors and Y0 alone: computed once for each jump. Made by prepare(). */
     class Context;
-    /** Scalar features (N, H) and vector features (N, 3, H) after the last layer. */
-    struct Features {
-        torch::Tensor scalars, vectors;
-    };
     /** The bridge's two vector fields, (N, 3) in A. */
     struct Fields {
         torch::Tensor velocity, drift;
@@ -115,27 +115,24 @@ public:
      *
      * @param trace  if not null, gets the intermediate values of every layer, for tests
      */
-    Features encode(const MoleculeBatch& batch, const torch::Tensor& x0, TensorMap* trace = nullptr) const;
+    AtomFeatures encode(const MoleculeBatch& batch, const torch::Tensor& x0, TensorMap* trace = nullptr) const;
     /** The decoder's features at Y_t. */
-    Features decode(const Context& context, const torch::Tensor& t, const torch::Tensor& y,
-                    TensorMap* trace = nullptr) const;
+    AtomFeatures decode(const Context& context, const torch::Tensor& t, const torch::Tensor& y,
+                        TensorMap* trace = nullptr) const;
 
 private:
     struct Frozen;
-    struct Geometry;
-    struct Graph;
     PvbTower makeTower(const std::string& prefix, int64_t layers) const;
-    Graph findGraph(const MoleculeBatch& batch, const torch::Tensor& positions) const;
-    Geometry measure(const Graph& graph, const torch::Tensor& positions) const;
-    torch::Tensor computeFeatures(const PvbTower& tower, const Geometry& geometry, const Graph& graph) const;
-    torch::Tensor embedNeighbors(const PvbTower& tower, const Graph& graph, const torch::Tensor& nodes,
+    AtomNeighbors findGraph(const MoleculeBatch& batch, const torch::Tensor& positions) const;
+    NeighborGeometry measure(const AtomNeighbors& graph, const torch::Tensor& positions) const;
+    torch::Tensor computeFeatures(const PvbTower& tower, const NeighborGeometry& geometry,
+                                  const AtomNeighbors& graph) const;
+    torch::Tensor embedNeighbors(const PvbTower& tower, const AtomNeighbors& graph, const torch::Tensor& nodes,
                                  const torch::Tensor& neighborEmbedding, const torch::Tensor& features,
                                  const torch::Tensor& cutoff) const;
-    Features runLayers(const PvbTower& tower, const Graph& graph, const torch::Tensor& scalars,
-                       const torch::Tensor& vectors, const torch::Tensor& features, const Geometry& geometry,
-                       const std::string& prefix, TensorMap* trace) const;
-    torch::Tensor runHead(const std::string& prefix, const Features& features) const;
-    torch::Tensor mixReference(const Context& context, const Graph& graph, TensorMap* trace) const;
+    AtomFeatures runLayers(const PvbTower& tower, const TransformerInputs& inputs, const AtomFeatures& start,
+                           const std::string& prefix, TensorMap* trace) const;
+    torch::Tensor mixReference(const Context& context, const AtomNeighbors& graph, TensorMap* trace) const;
     torch::Tensor predict(const std::string& head, const Context& context, const torch::Tensor& t,
                           const torch::Tensor& y) const;
     torch::Tensor toDrift(const Context& context, const torch::Tensor& t, const torch::Tensor& prediction) const;

@@ -5,12 +5,15 @@
 #include "openmmjump/network/families/unisim/UniSimConfig.h"
 #include "openmmjump/network/graph/MoleculeBatch.h"
 #include "openmmjump/network/graph/NeighborGraph.h"
+#include "openmmjump/network/layers/AtomFeatures.h"
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace JumpPlugin {
+
+struct TransformerLayer;
 
 /**
  * The network of UniSim (arXiv 2506.03157; formulas in section 3 of the project's specification): an equivariant
@@ -30,10 +33,6 @@ namespace JumpPlugin {
  */
 class UniSimNetwork {
 public:
-    /** Scalar features (N, H) and vector features (N, 3, H) after the last layer. */
-    struct Features {
-        torch::Tensor scalars, vectors;
-    };
     /** Energy of each molecule, (M) in 100 kJ/mol, and the forces, (N, 3) in MJ/mol/nm. */
     struct EnergyAndForce {
         torch::Tensor energy, force;
@@ -94,7 +93,7 @@ public:
     bool isFrozen() const { return frozen != nullptr; }
 
     /** The base network's features at x. */
-    Features encode(const MoleculeBatch& batch, const torch::Tensor& t, const torch::Tensor& x) const;
+    AtomFeatures encode(const MoleculeBatch& batch, const torch::Tensor& t, const torch::Tensor& x) const;
     /**
      * Energy of each molecule by one of the energy heads, (M), in 100 kJ/mol.
      *
@@ -137,21 +136,14 @@ public:
 
 private:
     struct Frozen;
-    struct Geometry;
-    struct Layer;
     struct Scene;
-    std::vector<Layer> makeLayers(const std::string& prefix) const;
+    std::vector<TransformerLayer> makeLayers(const std::string& prefix) const;
     Scene makeScene(const MoleculeBatch& batch, const torch::Tensor& t, const torch::Tensor& x) const;
     void setGraph(Scene& scene, std::shared_ptr<const NeighborGraph> graph) const;
-    Geometry measure(const Scene& scene) const;
-    torch::Tensor embed(const std::string& prefix, const Scene& scene, const Geometry& geometry,
+    torch::Tensor embed(const std::string& prefix, const Scene& scene, const torch::Tensor& cutoff,
                         const torch::Tensor& rbf) const;
-    Features runLayers(const std::string& prefix, const Scene& scene, const Geometry& geometry,
-                       const torch::Tensor& scalars, const torch::Tensor& rbf) const;
-    Features encode(const std::string& prefix, const Scene& scene) const;
-    torch::Tensor runScalarHead(const std::string& prefix, const Features& features) const;
-    torch::Tensor runVectorHead(const std::string& prefix, const Features& features) const;
-    GuidanceHeads runGuidance(const Scene& scene, const Features& base) const;
+    AtomFeatures encode(const std::string& prefix, const Scene& scene) const;
+    GuidanceHeads runGuidance(const Scene& scene, const AtomFeatures& base) const;
     Evaluation evaluateScene(const Scene& scene, bool guidance) const;
     Evaluation evaluateTiles(const Scene& scene, bool guidance, int64_t maxAtoms) const;
     void requireGuidance() const;
