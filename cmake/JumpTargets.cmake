@@ -1,7 +1,6 @@
 # Small helpers of the top CMakeLists.txt.
 
 set(JUMP_PLUGIN_DIR "${CMAKE_BINARY_DIR}/plugins")
-set(JUMP_UNISIM_REFERENCE_DIR "${CMAKE_BINARY_DIR}/tests/unisim_reference")
 
 # jump_glob(<variable> <pattern>...): the source files that match, looked up again at every build.
 function(jump_glob variable)
@@ -114,10 +113,6 @@ function(jump_link_program target)
     target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/network/include
         ${CMAKE_SOURCE_DIR}/openmmapi/include ${CMAKE_SOURCE_DIR}/serialization/include
         ${CMAKE_SOURCE_DIR}/platforms/reference/include)
-    target_compile_definitions(${target} PRIVATE JUMP_PLUGIN_DIR="${JUMP_PLUGIN_DIR}"
-        JUMP_OPENMM_PLUGIN_DIR="${OpenMM_LIBRARY_DIR}/plugins"
-        JUMP_TEST_DATA_DIR="${CMAKE_SOURCE_DIR}/tests/data" JUMP_UNISIM_REFERENCE_DIR="${JUMP_UNISIM_REFERENCE_DIR}"
-        JUMP_MODEL_DIR="${CMAKE_SOURCE_DIR}/python/openmmjump/models")
     jump_reuse_torch_header(${target})
     foreach(plugin OpenMMJumpReference OpenMMJumpOpenCL OpenMMJumpCUDA)
         if(TARGET ${plugin})
@@ -126,21 +121,11 @@ function(jump_link_program target)
     endforeach()
 endfunction()
 
-# jump_add_test(<source>): one GoogleTest program, one CTest entry. (An entry per case would load torch per case.)
-function(jump_add_test source)
-    cmake_path(GET source STEM name)
-    add_executable(${name} ${source})
-    target_link_libraries(${name} PRIVATE GTest::gtest_main)
-    jump_link_program(${name})
-    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-    add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES ENVIRONMENT "${JUMP_TEST_ENVIRONMENT}" TIMEOUT 900)
-endfunction()
-
 function(jump_add_benchmark source)
     cmake_path(GET source STEM name)
     add_executable(${name} ${source})
     target_link_libraries(${name} PRIVATE benchmark::benchmark benchmark::benchmark_main)
     jump_link_program(${name})
+    target_compile_definitions(${name} PRIVATE JUMP_MODEL_DIR="${CMAKE_SOURCE_DIR}/python/openmmjump/models")
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/benchmarks)
 endfunction()
