@@ -87,11 +87,12 @@ function(jump_add_platform_tests platform precision)
 endfunction()
 
 jump_glob(unit_test_sources tests/*.cpp)
+jump_glob(toy_family tests/families/*.cpp)
 jump_glob(platform_test_sources tests/platforms/*.cpp)
 # Names of tests are read from the files.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${unit_test_sources} ${platform_test_sources})
 
-jump_add_test_program(UnitTests ${unit_test_sources})
+jump_add_test_program(UnitTests ${unit_test_sources} ${toy_family})
 jump_add_test_entry(UnitTests UnitTests "${JUMP_TEST_ENVIRONMENT}" unit)
 set(unit_entries UnitTests)
 foreach(source ${unit_test_sources})
@@ -106,6 +107,15 @@ set_tests_properties(UniSimReference PROPERTIES ENVIRONMENT "OMP_NUM_THREADS=1" 
 foreach(entry UnitTests TestUniSimNetwork TestInterpolantSampler)
     set_tests_properties(${entry} PROPERTIES FIXTURES_REQUIRED UniSimNumbers)
 endforeach()
+
+# The same family for Python: an extension module of its own, as a foreign package would have one.
+if(JUMP_BUILD_PYTHON)
+    Python_add_library(toy_family MODULE ${toy_family})
+    target_link_libraries(toy_family PRIVATE OpenMMJumpNetwork LibTorch::Python)
+    target_compile_definitions(toy_family PRIVATE TORCH_EXTENSION_NAME=toy_family TORCH_API_INCLUDE_EXTENSION_H)
+    set_target_properties(toy_family PROPERTIES CXX_VISIBILITY_PRESET hidden
+        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
 
 jump_add_test_program(PlatformTests ${platform_test_sources})
 jump_add_platform_tests(Reference -)

@@ -194,31 +194,6 @@ TEST(InterpolantSampler, NoiseOfABrownianBridge) {
     EXPECT_EQ(bridge.getVarianceRate(0.9), 0);
 }
 
-// X_1 normal with variance S^2 around X_0: the exact drift is known, and so is what a perfect sampler would give. The
-// error of the final variance falls with the number of steps, and faster at order 2.
-TEST(InterpolantSampler, OrderTwoConvergesFasterToAGaussian) {
-    const double S2 = 0.8, sigma2 = 0.49;
-    auto drift = [&](const Tensor& x, double t) {
-        const Tensor end = S2 / (t * S2 + sigma2 * (1 - t)) * x;
-        return (end - x) / (1 - t);
-    };
-    auto error = [&](double order, int64_t steps) {
-        Tensor noise = torch::zeros({steps, steps, 3}, torch::kFloat64); // one atom for each step's noise
-        for (int64_t step = 0; step < steps; step++)
-            noise[step][step].fill_(1);
-        const InterpolantSampler sampler(stillNetwork({{"step_noise", "bridge"}, {"order", order}}),
-                                         makeDenseGrid(steps));
-        const Tensor start = torch::zeros({steps, 3}, torch::kFloat64);
-        const Tensor end = sampler.sample({makeMixedAtoms(steps), start, stepNoise(noise), {drift}});
-        return std::abs(end.square().sum().item<double>() / 3 - S2);
-    };
-    for (double order : {1.0, 2.0})
-        EXPECT_LT(error(order, 64), error(order, 16));
-    EXPECT_LT(error(1, 64), 0.08 * S2);
-    EXPECT_LT(error(2, 16), 0.5 * error(1, 16));
-    EXPECT_LT(error(2, 64), 0.3 * error(1, 64));
-}
-
 TEST(InterpolantSampler, GuidanceIsAddedToTheDrift) {
     const InterpolantSampler sampler(narrowUniSim(), {0, 0.25, 1});
     const MoleculeBatch batch = makeMixedAtoms(8);

@@ -90,7 +90,7 @@ SettingValue readSetting(const JsonObject& object, const Setting& setting) {
         return object.getBool(setting.key);
     if (kind == "float")
         return object.getNumber(setting.key);
-    return object.getText(setting.key);
+    return object.getChoice(setting.key, setting.words);
 }
 
 /** The settings of a family that stand in an object, which holds nothing but them and the keys given. */

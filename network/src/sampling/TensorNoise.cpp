@@ -1,4 +1,5 @@
 #include "openmmjump/network/sampling/TensorNoise.h"
+#include "layers/NetworkTensors.h"
 #include <stdexcept>
 
 using namespace JumpPlugin;
@@ -17,6 +18,6 @@ Tensor TensorNoise::draw(int64_t step, at::IntArrayRef shape, const torch::Tenso
     }
     if (!noise.defined() || noise.sizes() != shape)
         throw std::invalid_argument("TensorNoise: the noise of step " + std::to_string(step) + " must have the shape " +
-                                    c10::str(shape) + ".");
+                                    shapeText(shape) + ".");
     return noise.to(options);
 }

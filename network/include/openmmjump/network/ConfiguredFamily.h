@@ -2,6 +2,7 @@
 #define OPENMMJUMP_NETWORK_CONFIGUREDFAMILY_H_
 
 #include "openmmjump/network/ModelFamily.h"
+#include "openmmjump/network/files/ConfigSettings.h"
 
 namespace JumpPlugin {
 

@@ -44,12 +44,14 @@ MixtureSampler::MixtureSampler(const MixtureConfig& config, const TensorMap& ten
 }
 
 void MixtureSampler::checkBatch(const MoleculeBatch& batch) const {
-    if (batch.getNumAtoms() != config.numAtoms)
-        fail("the model is for " + std::to_string(config.numAtoms) + " atoms, but there are " +
-             std::to_string(batch.getNumAtoms()) + ".");
+    const std::vector<int64_t>& start = batch.getMoleculeStart();
+    for (int64_t molecule = 0; molecule < batch.getNumMolecules(); molecule++)
+        if (start[molecule + 1] - start[molecule] != config.numAtoms)
+            fail("the model is for " + std::to_string(config.numAtoms) + " atoms, but there are " +
+                 std::to_string(start[molecule + 1] - start[molecule]) + ".");
 }
 
-/** Where each component expects the next conformation, (K, 3N). */
+/** Where each component expects the next conformation of a molecule, (K, 3N). */
 Tensor MixtureSampler::drift(const Tensor& x0) const {
     return means + config.memory * (x0.to(options()).reshape({1, -1}) - means);
 }
@@ -59,19 +61,30 @@ Tensor MixtureSampler::sample(const JumpInputs& inputs) const {
     checkBatch(inputs.batch);
     if (inputs.guidance.force)
         fail("it takes no steps in which it could be guided.");
-    const auto draw = [&](int64_t number) { return inputs.noise.draw(number, {config.numAtoms, 3}, options()); };
-    // A uniform number from a normal one, Phi(z), chooses the component.
-    const double z = draw(1)[0][0].item<double>();
-    const double uniform = 0.5 * std::erfc(-z / std::sqrt(2.0));
-    const int64_t component = std::min((cumulative <= uniform).sum().item<int64_t>(), config.numComponents - 1);
-    const Tensor kick = cholesky[component].matmul(draw(0).reshape({-1}));
-    return (drift(inputs.x0)[component] + kick).reshape({config.numAtoms, 3});
+    const std::vector<int64_t> shape = getNoiseShape(inputs.batch.getNumAtoms());
+    const Tensor kicks = inputs.noise.draw(0, shape, options()), choices = inputs.noise.draw(1, shape, options());
+    std::vector<Tensor> result;
+    for (int64_t molecule = 0; molecule < inputs.batch.getNumMolecules(); molecule++) {
+        const auto rows = [&](const Tensor& all) { return all.narrow(0, molecule * config.numAtoms, config.numAtoms); };
+        // A uniform number from a normal one, Phi(z), chooses the component.
+        const double z = rows(choices)[0][0].item<double>();
+        const double uniform = 0.5 * std::erfc(-z / std::sqrt(2.0));
+        const int64_t component = std::min((cumulative <= uniform).sum().item<int64_t>(), config.numComponents - 1);
+        const Tensor kick = cholesky[component].matmul(rows(kicks).reshape({-1}));
+        result.push_back((drift(rows(inputs.x0))[component] + kick).reshape({config.numAtoms, 3}));
+    }
+    return torch::cat(result);
 }
 
 double MixtureSampler::computeLogDensity(const MoleculeBatch& batch, const Tensor& x0, const Tensor& x1) const {
     torch::NoGradGuard noGrad;
     checkBatch(batch);
-    const Tensor residual = x1.to(options()).reshape({1, -1}) - drift(x0);
-    const Tensor white = torch::linalg_solve_triangular(cholesky, residual.unsqueeze(2), false);
-    return (logNorms - 0.5 * white.square().sum({1, 2})).logsumexp(0).item<double>();
+    double sum = 0;
+    for (int64_t first = 0; first < batch.getNumAtoms(); first += config.numAtoms) {
+        const auto rows = [&](const Tensor& all) { return all.narrow(0, first, config.numAtoms); };
+        const Tensor residual = rows(x1).to(options()).reshape({1, -1}) - drift(rows(x0));
+        const Tensor white = torch::linalg_solve_triangular(cholesky, residual.unsqueeze(2), false);
+        sum += (logNorms - 0.5 * white.square().sum({1, 2})).logsumexp(0).item<double>();
+    }
+    return sum;
 }

@@ -17,6 +17,8 @@ SettingValues PvbFamily::getSmallSettings() const {
     config.heads = 2;
     config.layers = config.encoderLayers = 2;
     config.head = PvbConfig::Head::Scaled;
+    config.encoder = PvbConfig::Encoder::Fixed; // the published one knows axes of space
+    config.reference = PvbConfig::Reference::Vectors;
     return config.toValues();
 }
 

@@ -18,7 +18,7 @@ namespace JumpPlugin {
  * what needs a density, and to try it on problems with a known answer.
  *
  * Tensors, in the length unit of the model: `weights` (K), `means` (K, N, 3), `cholesky` (K, 3N, 3N), lower triangles
- * L_k with a positive diagonal. Everything is done in double precision. A batch holds one molecule.
+ * L_k with a positive diagonal. Everything is done in double precision. Each molecule of a batch is drawn by itself.
  */
 class MixtureSampler : public Sampler {
 public:
