@@ -7,10 +7,8 @@ PYTHON ?= python3
 # Programs that build at once; each may take 1.5 GB.
 JOBS ?= $(shell nproc)
 PYTEST_ARGS ?=
-# Slow tests that are run with the others: none, all, or the third of a number.
+# Slow Python tests that are run with the others: none, all, or the third of a number.
 SLOW ?= none
-OTHER_THIRDS = $(subst $(shell expr $(SLOW) % 3),,012)
-WITHOUT_SLOW = $(if $(filter all,$(SLOW)),,-LE '^slow$(if $(filter none,$(SLOW)),,[$(OTHER_THIRDS)])$$')
 
 BIN := .venv/bin
 STAMPS := .venv/stamps
@@ -53,7 +51,7 @@ build-sanitizers: $(STAMPS)/build-requirements $(STAMPS)/test-packages
 	cmake --build --preset asan --parallel $(JOBS)
 
 test-cpp: build-cpp
-	ctest --preset dev --parallel $(JOBS) $(WITHOUT_SLOW)
+	ctest --preset dev --parallel $(JOBS)
 
 test-sanitizers: build-sanitizers
 	ctest --preset asan --parallel $(JOBS)
@@ -61,8 +59,7 @@ test-sanitizers: build-sanitizers
 test-python: setup
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --slow=$(SLOW) $(PYTEST_ARGS)
 
-test-slow: build-cpp  ## build and run the slow tests that `make test` leaves out
-	ctest --preset dev --parallel $(JOBS) -L slow
+test-slow: setup  ## run the slow tests that `make test` leaves out
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m slow $(PYTEST_ARGS)
 
 format: $(STAMPS)/tools  ## format all code
