@@ -14,6 +14,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -23,7 +24,7 @@ ARRAY = "numpy.typing.NDArray[typing.Any]"
 #: Python types of C++ types, as parameters and as results. Whatever is a double may be given with a unit.
 PARAMETERS = {
     "double": f"float | {QUANTITY}",
-    "std::vector<double>": f"collections.abc.Sequence[float] | {ARRAY} | {QUANTITY}",
+    "std::vector<double>": f"collections.abc.Sequence[float] | {ARRAY}",
     "std::vector<int>": "collections.abc.Sequence[int]",
     "std::vector<OpenMM::Vec3>": f"collections.abc.Sequence[typing.Any] | {ARRAY} | {QUANTITY}",
     "std::map<std::string,std::string>": "collections.abc.Mapping[str, str]",
@@ -73,7 +74,7 @@ class ParseTree:
 
     Attributes:
         overloads: the C++ functions behind each function of the low-level module
-        library: names of the classes that SWIG's library brings, whose Python is not annotated
+        library: names of the classes that SWIG's library brings
     """
 
     def __init__(self, path: Path, classes: set[str]) -> None:
@@ -174,7 +175,8 @@ class Stub:
             lines += ["", *self._class(each)]
         lines.append("")
         for name, value in vars(self._module).items():
-            if name.startswith("_") or inspect.isclass(value) or inspect.ismodule(value):
+            foreign = getattr(value, "__module__", self._module.__name__) != self._module.__name__
+            if name.startswith("_") or inspect.isclass(value) or inspect.ismodule(value) or foreign:
                 continue
             if isinstance(value, FunctionType):
                 lines += self._function(name, value)
@@ -188,8 +190,17 @@ class Stub:
         if type(cls) is not type and cls.__bases__ == (object,):
             bases.append(f"metaclass={type(cls).__name__}")
         yield f"class {cls.__name__}({', '.join(bases)}):" if bases else f"class {cls.__name__}:"
-        lines = [line for name, value in vars(cls).items() for line in self._member(name, value)]
+        if cls.__name__ in self._library:  # SWIG's own business
+            lines = [f"{name}: typing.Any" for name in vars(cls) if self._is_shown(name)]
+        else:
+            lines = [
+                line for name, value in vars(cls).items() if self._is_shown(name) for line in self._member(name, value)
+            ]
         yield from (f"    {line}" for line in lines or ["..."])
+
+    @staticmethod
+    def _is_shown(name: str) -> bool:
+        return name not in HIDDEN and (name.startswith("__") or not name.startswith("_"))
 
     def _type_name(self, cls: type) -> str:
         return cls.__name__ if cls.__module__ in ("builtins", self._module.__name__) else self._foreign(cls)
@@ -201,8 +212,6 @@ class Stub:
         return f"{package}.{cls.__name__}"
 
     def _member(self, name: str, value: Any) -> Iterator[str]:
-        if name in HIDDEN or (name.startswith("_") and not name.startswith("__")):
-            return
         if isinstance(value, property):
             yield from self._property(name, value)
         elif isinstance(value, staticmethod):
@@ -273,8 +282,7 @@ class Stub:
             )
             for each in signature.parameters.values()
         ]
-        returned = "None" if function.__name__ == "__init__" else signature.return_annotation
-        result = self._verbatim(function, returned)
+        result = self._verbatim(function, signature.return_annotation)
         return str(signature.replace(parameters=parameters, return_annotation=result))
 
     def _verbatim(self, function: FunctionType, annotation: Any) -> Any:
@@ -284,19 +292,24 @@ class Stub:
     def _annotation(self, function: Any, annotation: Any) -> str | None:
         """An annotation as it must stand in the stub, with what it needs imported; None if there is none."""
         if annotation is inspect.Signature.empty:
-            return "typing.Any" if function.__qualname__.partition(".")[0] in self._library else None
+            return None
         text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
         for node in ast.walk(ast.parse(text, mode="eval")):
             if isinstance(node, ast.Name):
                 self._import(node.id, function.__globals__)
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                parent = function.__globals__.get(node.value.id)
+                if hasattr(parent, "__path__") and find_spec(f"{parent.__name__}.{node.attr}") is not None:
+                    self._imports.add(f"import {parent.__name__}.{node.attr}")
         return text
 
     def _import(self, name: str, scope: dict[str, Any]) -> None:
         value = scope.get(name, getattr(self._module, name, None))
         if inspect.ismodule(value):
-            self._imports.add(f"import {value.__name__} as {name}")
+            self._imports.add(f"import {value.__name__}" + (f" as {name}" if value.__name__ != name else ""))
         elif value is not None and getattr(value, "__module__", "") != self._module.__name__:
-            self._imports.add(f"from {value.__module__} import {value.__name__} as {name}")
+            renamed = f" as {name}" if value.__name__ != name else ""
+            self._imports.add(f"from {value.__module__} import {value.__name__}{renamed}")
         elif value is None and not hasattr(builtins, name) and name not in {each.__name__ for each in self._classes}:
             raise NameError(f"the annotation {name} is not known where it stands")
 
