@@ -11,6 +11,7 @@ import builtins
 import inspect
 import keyword
 import re
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,14 +26,11 @@ ARRAY = "numpy.typing.NDArray[typing.Any]"
 PARAMETERS = {
     "double": f"float | {QUANTITY}",
     "std::vector<double>": f"collections.abc.Sequence[float] | {ARRAY}",
-    "std::vector<int>": "collections.abc.Sequence[int]",
     "std::vector<OpenMM::Vec3>": f"collections.abc.Sequence[typing.Any] | {ARRAY} | {QUANTITY}",
     "std::map<std::string,std::string>": "collections.abc.Mapping[str, str]",
 }
 RESULTS = {
     "double": "float",
-    "std::vector<double>": "tuple[float, ...]",
-    "std::vector<int>": "tuple[int, ...]",
     "void": "None",
 }
 BOTH = {
@@ -123,13 +121,12 @@ class _Types:
         self._classes = classes
 
     def parameter(self, spelled: str) -> str:
-        return self._find(spelled, PARAMETERS)
+        return self._find(_plain(spelled), PARAMETERS, "collections.abc.Sequence[{}]")
 
     def result(self, spelled: str) -> str:
-        return self._find(spelled, RESULTS)
+        return self._find(_plain(spelled), RESULTS, "tuple[{}, ...]")
 
-    def _find(self, spelled: str, table: dict[str, str]) -> str:
-        plain = _plain(spelled)
+    def _find(self, plain: str, table: dict[str, str], sequence: str) -> str:
         namespace, _, name = plain.rpartition("::")
         if plain in self._enums:
             return "int"
@@ -137,7 +134,11 @@ class _Types:
             return name
         if namespace == "OpenMM":
             return f"openmm.{name}"
-        return table.get(plain) or BOTH.get(plain) or "typing.Any"
+        known = table.get(plain) or BOTH.get(plain)
+        vector = re.fullmatch(r"std::vector<(.*)>", plain)
+        if known is None and vector is not None:
+            return sequence.format(self._find(vector[1], table, sequence))
+        return known or "typing.Any"
 
 
 def _plain(spelled: str) -> str:
@@ -208,8 +209,9 @@ class Stub:
     def _foreign(self, cls: type) -> str:
         """The name under which a class of another module is known there."""
         package = cls.__module__.partition(".")[0]
-        self._imports.add(f"import {package}")
-        return f"{package}.{cls.__name__}"
+        home = package if getattr(sys.modules[package], cls.__name__, None) is cls else cls.__module__
+        self._imports.add(f"import {home}")
+        return f"{home}.{cls.__name__}"
 
     def _member(self, name: str, value: Any) -> Iterator[str]:
         if isinstance(value, property):
@@ -296,22 +298,25 @@ class Stub:
         text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
         for node in ast.walk(ast.parse(text, mode="eval")):
             if isinstance(node, ast.Name):
-                self._import(node.id, function.__globals__)
+                self._import(node.id, function)
             elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 parent = function.__globals__.get(node.value.id)
                 if hasattr(parent, "__path__") and find_spec(f"{parent.__name__}.{node.attr}") is not None:
                     self._imports.add(f"import {parent.__name__}.{node.attr}")
         return text
 
-    def _import(self, name: str, scope: dict[str, Any]) -> None:
-        value = scope.get(name, getattr(self._module, name, None))
+    def _import(self, name: str, function: Any) -> None:
+        """Import what a name in an annotation of a function stands for."""
+        value = function.__globals__.get(name, getattr(self._module, name, None))
         if inspect.ismodule(value):
             self._imports.add(f"import {value.__name__}" + (f" as {name}" if value.__name__ != name else ""))
+        elif value is not None and not hasattr(value, "__name__"):  # an alias
+            self._imports.add(f"from {function.__module__} import {name}")
         elif value is not None and getattr(value, "__module__", "") != self._module.__name__:
             renamed = f" as {name}" if value.__name__ != name else ""
             self._imports.add(f"from {value.__module__} import {value.__name__}{renamed}")
         elif value is None and not hasattr(builtins, name) and name not in {each.__name__ for each in self._classes}:
-            raise NameError(f"the annotation {name} is not known where it stands")
+            raise NameError(f"the name {name} in an annotation of {function.__qualname__} is not known there")
 
 
 class _Verbatim:
