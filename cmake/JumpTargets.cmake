@@ -1,6 +1,7 @@
 # Small helpers of the top CMakeLists.txt.
 
 set(JUMP_PLUGIN_DIR "${CMAKE_BINARY_DIR}/plugins")
+set(JUMP_UNISIM_REFERENCE_DIR "${CMAKE_BINARY_DIR}/tests/unisim_reference")
 
 # jump_glob(<variable> <pattern>...): the source files that match, looked up again at every build.
 function(jump_glob variable)
@@ -102,8 +103,19 @@ function(jump_encode_kernels)
     target_include_directories(${class} PUBLIC ${CMAKE_BINARY_DIR}/generated)
 endfunction()
 
-# Links a test or benchmark against whatever of the project exists so far.
+# jump_link_program(<target> [RELATIVE]): links a test or benchmark against whatever of the project exists so far. RELATIVE:
+# paths in it are from the build folder, so that the same object files serve a clone in another folder.
 function(jump_link_program target)
+    foreach(definition PLUGIN_DIR=${JUMP_PLUGIN_DIR} OPENMM_PLUGIN_DIR=${OpenMM_LIBRARY_DIR}/plugins
+            TEST_DATA_DIR=${CMAKE_SOURCE_DIR}/tests/data UNISIM_REFERENCE_DIR=${JUMP_UNISIM_REFERENCE_DIR}
+            MODEL_DIR=${CMAKE_SOURCE_DIR}/python/openmmjump/models)
+        string(REGEX MATCH "^([A-Z_]+)=(.*)$" definition ${definition})
+        set(path ${CMAKE_MATCH_2})
+        if("RELATIVE" IN_LIST ARGN)
+            file(RELATIVE_PATH path ${CMAKE_BINARY_DIR} ${path})
+        endif()
+        target_compile_definitions(${target} PRIVATE JUMP_${CMAKE_MATCH_1}="${path}")
+    endforeach()
     foreach(library OpenMMJump OpenMMJumpNetwork)
         if(TARGET ${library})
             target_link_libraries(${target} PRIVATE ${library})
@@ -126,6 +138,5 @@ function(jump_add_benchmark source)
     add_executable(${name} ${source})
     target_link_libraries(${name} PRIVATE benchmark::benchmark benchmark::benchmark_main)
     jump_link_program(${name})
-    target_compile_definitions(${name} PRIVATE JUMP_MODEL_DIR="${CMAKE_SOURCE_DIR}/python/openmmjump/models")
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/benchmarks)
 endfunction()

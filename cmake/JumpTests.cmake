@@ -26,22 +26,14 @@ endif()
 # jump_add_test_program(<name> <source>...)
 function(jump_add_test_program name)
     add_executable(${name} ${ARGN} tests/support/main.cpp)
-    jump_link_program(${name})
+    jump_link_program(${name} RELATIVE) # see tests/support/main.cpp
     target_link_libraries(${name} PRIVATE GTest::gtest)
     target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>) # -O3 would take longer than it saves
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-    # Relative paths, so that the same object files serve a clone in another folder (see tests/support/main.cpp).
-    foreach(definition PLUGIN_DIR=${JUMP_PLUGIN_DIR} OPENMM_PLUGIN_DIR=${OpenMM_LIBRARY_DIR}/plugins
-            TEST_DATA_DIR=${CMAKE_SOURCE_DIR}/tests/data UNISIM_REFERENCE_DIR=${CMAKE_BINARY_DIR}/tests/unisim_reference
-            MODEL_DIR=${CMAKE_SOURCE_DIR}/python/openmmjump/models)
-        string(REGEX MATCH "^([A-Z_]+)=(.*)$" definition ${definition})
-        file(RELATIVE_PATH path ${CMAKE_BINARY_DIR} ${CMAKE_MATCH_2})
-        target_compile_definitions(${name} PRIVATE JUMP_${CMAKE_MATCH_1}="${path}")
-    endforeach()
     set_property(SOURCE tests/support/main.cpp APPEND PROPERTY COMPILE_DEFINITIONS JUMP_BUILD_DIR="${CMAKE_BINARY_DIR}")
 endfunction()
 
-# jump_add_test_entry(<name> <program> <environment> <label>... [FILE <source>]): all of a program, or the tests of a file
+# jump_add_test_entry(<name> <program> <environment> <label>... [FILE <source>]): all tests of a program, or those of a file
 function(jump_add_test_entry name program environment)
     cmake_parse_arguments(PARSE_ARGV 3 arg "" "FILE" "")
     if(arg_FILE)
@@ -102,7 +94,7 @@ foreach(source ${unit_test_sources})
 endforeach()
 # The independent UniSim in NumPy computes what two of the tests compare with.
 add_test(NAME UniSimReference COMMAND ${Python_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/unisim_reference.py
-    ${CMAKE_BINARY_DIR}/tests/unisim_reference)
+    ${JUMP_UNISIM_REFERENCE_DIR})
 set_tests_properties(UniSimReference PROPERTIES ENVIRONMENT "OMP_NUM_THREADS=1" FIXTURES_SETUP UniSimNumbers)
 foreach(entry UnitTests TestUniSimNetwork TestInterpolantSampler)
     set_tests_properties(${entry} PROPERTIES FIXTURES_REQUIRED UniSimNumbers)
@@ -118,6 +110,10 @@ if(JUMP_BUILD_PYTHON)
 endif()
 
 jump_add_test_program(PlatformTests ${platform_test_sources})
+if(TARGET OpenMMJumpOpenCL)
+    target_sources(PlatformTests PRIVATE tests/support/OpenCLProgramCache.cpp)
+    set_target_properties(PlatformTests PROPERTIES ENABLE_EXPORTS ON)
+endif()
 jump_add_platform_tests(Reference -)
 if(JUMP_BUILD_DEVICES)
     jump_add_platform_tests(CPU -)

@@ -14,13 +14,16 @@ Function findInDriver(const char* library, const char* name) {
     return handle == nullptr ? nullptr : reinterpret_cast<Function>(dlsym(handle, name));
 }
 
-/** Whether there is a CUDA driver that sees a device. */
+/** Whether there is a CUDA driver with a device, be it one that fails. */
 inline bool hasCudaDevice() {
+    constexpr int StubLibrary = 34, NoDevice = 100;
     const auto initialize = findInDriver<int (*)(unsigned int)>("libcuda.so.1", "cuInit");
     const auto countDevices = findInDriver<int (*)(int*)>("libcuda.so.1", "cuDeviceGetCount");
+    if (initialize == nullptr || countDevices == nullptr)
+        return false;
+    const int status = initialize(0);
     int count = 0;
-    return initialize != nullptr && countDevices != nullptr && initialize(0) == 0 && countDevices(&count) == 0 &&
-           count > 0;
+    return status != StubLibrary && status != NoDevice && (countDevices(&count) != 0 || count > 0);
 }
 
 /** Whether there is an OpenCL runtime. */

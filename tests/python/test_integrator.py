@@ -1,6 +1,6 @@
 """JumpIntegrator as a user of OpenMM meets it: units, ownership, Simulation, saving, seeds, errors.
 
-Alanine dipeptide with the shipped model. What a jump does is tested in C++ (TestJumpIntegrator.h), on every platform.
+Alanine dipeptide with the shipped model. What a jump does is tested in C++, on every platform (tests/platforms).
 An OpenCL Context takes ten seconds to compile, so there is one for the file, which tests put back to where it started;
 what needs several Contexts runs on the Reference and CPU platforms.
 """
