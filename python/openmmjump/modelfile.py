@@ -107,6 +107,12 @@ class ModelFile:
         """Number of trained numbers: elements of all floating point tensors."""
         return sum(tensor.numel() for tensor in self.tensors.values() if tensor.is_floating_point())
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings of the network and of its sampler."""
+        settings = {**self.architecture, "step_noise": self.step_noise, "order": self.order}
+        return settings | ({"temperature": self.temperature} if self.family == "unisim" else {})
+
     def metadata(self) -> dict[str, Any]:
         """The metadata entry, as it is written."""
         entry: dict[str, Any] = {

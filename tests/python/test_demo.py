@@ -11,15 +11,16 @@ import openmm
 import pytest
 from openmm import unit
 from openmmjump.demo import figures
-from openmmjump.demo.molecule import Molecule, build_molecule, equilibrate, langevin
-from openmmjump.demo.platforms import PlatformChoice, candidates, fastest
 from openmmjump.demo.runs import MDRun, take_turns
 from openmmjump.demo.settings import Settings
 from openmmjump.evaluation import report
 from openmmjump.evaluation.compare import Series
 from openmmjump.evaluation.estimates import Estimate
 from openmmjump.evaluation.reference import Reference
+from openmmjump.molecule import Molecule
+from openmmjump.platforms import PlatformChoice, candidates, fastest
 from openmmjump.reporters import CAUSES, STAGES
+from openmmjump.testsystems.alanine_dipeptide import build_molecule, equilibrate, langevin
 
 CPU = PlatformChoice("CPU", {"Threads": "1", "DeterministicForces": "true"})
 

@@ -14,8 +14,9 @@ import openmm
 import pytest
 from openmm import app, unit
 from openmmjump import JumpModel, LearnedForce, MolecularGraph
+from openmmjump.families.unisim import UniSim
 from openmmjump.modelfile import ModelFile
-from openmmjump.network import Atoms, UniSim
+from openmmjump.network import Atoms
 from unisim_cases import ARCHITECTURE
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from openmmjump.network import Atoms, NoiseStream, UniSim
+from openmmjump.families.unisim import UniSim
+from openmmjump.network import Atoms, NoiseStream
 
 SMALL = {
     "hidden_dim": 12,

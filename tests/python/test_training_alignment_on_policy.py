@@ -7,7 +7,7 @@ from alignment_cases import on_policy
 from openmmjump import models
 from openmmjump.modelfile import ModelFile
 from openmmjump.training.config import load
-from openmmjump.training.schema import ConfigError
+from openmmjump.training.config_schema import ConfigError
 from openmmjump.training.trainer import Trainer
 from test_training_run import assert_same_state, last, run
 from training_cases import DATA, write_config
@@ -52,7 +52,7 @@ def test_the_reference_is_refreshed(tmp_path, refresh, same):
     system = {"force_field": [], "system": str(DATA / "alanine-dipeptide.system.xml")}
     raw["stages"][0]["on_policy"] |= {"refresh_reference": refresh} | system
     run(tmp_path / "a", raw)
-    reference = last(tmp_path / "a")["alignment"]["reference"]
+    reference = last(tmp_path / "a")["objective"]
     began = ModelFile.load(models.resolve("alanine-dipeptide")).tensors
     assert all(torch.equal(began[name], reference[name]) for name in reference) == same
 

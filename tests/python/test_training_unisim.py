@@ -14,25 +14,33 @@ import pytest
 import torch
 from openmm import app, unit
 from openmmjump import JumpIntegrator, JumpModel, MolecularGraph
-from openmmjump.modelfile import ModelFile
-from openmmjump.network import Atoms, UniSim
-from openmmjump.training.checkpoint import Checkpoints
-from openmmjump.training.config import Subgraphs, UniSimLoss, UniSimStage, load
-from openmmjump.training.labels import write_conformers
-from openmmjump.training.schema import ConfigError
-from openmmjump.training.trainer import Trainer
-from openmmjump.training.unisim_batches import (
+from openmmjump.families.unisim import UniSim
+from openmmjump.families.unisim.batches import (
     EnergyExample,
     FieldExample,
     GuidanceExample,
+    Subgraphs,
     choose_center,
-    draw_items,
-    draw_stage_times,
     near_pairs,
     relative_energies,
     subgraph,
 )
-from openmmjump.training.unisim_objective import UniSimObjective, energy_loss, field_loss, freeze, guidance_loss
+from openmmjump.families.unisim.labels import write_conformers
+from openmmjump.families.unisim.objective import (
+    UniSimLoss,
+    UniSimObjective,
+    energy_loss,
+    field_loss,
+    freeze,
+    guidance_loss,
+)
+from openmmjump.families.unisim.stages import UniSimStage
+from openmmjump.modelfile import ModelFile
+from openmmjump.network import Atoms
+from openmmjump.training.checkpoint import Checkpoints
+from openmmjump.training.config import load
+from openmmjump.training.config_schema import ConfigError
+from openmmjump.training.trainer import Trainer
 from training_cases import DATA, write_config
 from unisim_training_cases import TINY, WIDER, make_labels, make_raw
 
@@ -407,8 +415,8 @@ def test_runs_on_subgraphs_with_jumps_in_a_closed_loop(labels, tmp_path):
 def _batch(trainer):
     """Pairs, times and a source of noise for one batch of the last stage."""
     stage, rng = trainer.config.stages[-1], np.random.default_rng(0)
-    items = draw_items(stage, trainer.sets, rng)
-    return items, draw_stage_times(stage, len(items.sets), rng), rng
+    items = stage.draw(trainer.sets, rng)
+    return items, stage.draw_times(len(items.sets), rng), rng
 
 
 def test_conformers_for_denoising(tmp_path):

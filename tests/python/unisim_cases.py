@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from openmmjump import JumpModel
+from openmmjump.families.unisim import UniSim
 from openmmjump.modelfile import ModelFile
-from openmmjump.network import UniSim
 
 ARCHITECTURE = {
     "hidden_dim": 16,

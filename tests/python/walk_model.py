@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from openmmjump import JumpModel
+from openmmjump.families.pvb import PVB
 from openmmjump.modelfile import ModelFile
-from openmmjump.network import PVB
 
 LAG_TIME = 1000.0  # ps
 TIME_GRID = (0.0, 0.25, 0.5, 1.0)
