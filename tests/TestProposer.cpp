@@ -8,11 +8,10 @@
 #include "JumpIntegrator.h"
 #include "Molecules.h"
 #include "openmm/OpenMMException.h"
-#include "openmmjump/network/BridgeSampler.h"
-#include "openmmjump/network/CounterNoise.h"
-#include "openmmjump/network/ModelTensors.h"
-#include "openmmjump/network/PvbConfigReader.h"
-#include "openmmjump/network/SamplerRunner.h"
+#include "openmmjump/network/families/pvb/BridgeSampler.h"
+#include "openmmjump/network/model/ModelTensors.h"
+#include "openmmjump/network/sampling/CounterNoise.h"
+#include "openmmjump/network/sampling/SamplerRunner.h"
 
 using namespace JumpPlugin;
 using OpenMM::Vec3;
@@ -79,7 +78,7 @@ TEST(Proposer, AgreesWithTheSampler) {
         const Case test(doublePrecision);
         const ModelFile& file = test.model.getModelFile();
         auto network =
-            std::make_shared<PvbNetwork>(readPvbConfig(file.getMetadata(), "the model"),
+            std::make_shared<PvbNetwork>(PvbConfig::fromValues(file.getMetadata().settings),
                                          loadTensors(file, doublePrecision ? torch::kFloat64 : torch::kFloat32));
         network->freeze();
         const int64_t n = test.positions.size();
@@ -89,7 +88,8 @@ TEST(Proposer, AgreesWithTheSampler) {
                 x[i][k] = test.positions[i][k];
         const Tensor center = x.mean(0);
         const BridgeSampler sampler(network, test.integrator.getTimeGrid());
-        const Tensor y = sampler.sample(makeBatch(test.graph), 10 * (x - center), CounterNoise(1, 2, 3)) / 10 + center;
+        const Tensor y =
+            sampler.sample({makeBatch(test.graph), 10 * (x - center), CounterNoise(1, 2, 3)}) / 10 + center;
         const std::vector<Vec3> proposed = test.propose(test.positions);
         for (int64_t i = 0; i < n; i++)
             for (int k = 0; k < 3; k++)

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "openmmjump/network/Philox.h"
+#include "openmmjump/network/sampling/Philox.h"
 
 using namespace OpenMM;
 using namespace std;

@@ -9,6 +9,7 @@
 
 #include "Coordinates.h"
 #include "SurfaceMinimizer.h"
+#include "internal/Constants.h"
 #include "internal/Superposition.h"
 #include "openmm/Context.h"
 #include "openmm/LocalEnergyMinimizer.h"

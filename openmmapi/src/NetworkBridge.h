@@ -5,9 +5,9 @@
 
 #include "MolecularGraph.h"
 #include "openmm/OpenMMException.h"
-#include "openmmjump/network/FileError.h"
-#include "openmmjump/network/MoleculeBatch.h"
 #include "openmmjump/network/Torch.h"
+#include "openmmjump/network/files/FileError.h"
+#include "openmmjump/network/graph/MoleculeBatch.h"
 
 namespace JumpPlugin {
 

@@ -4,12 +4,11 @@
 
 #include "JumpIntegrator.h"
 #include "NetworkBridge.h"
-#include "openmmjump/network/CounterNoise.h"
-#include "openmmjump/network/ModelFile.h"
-#include "openmmjump/network/SamplerFactory.h"
-#include "openmmjump/network/SamplerRunner.h"
-#include "openmmjump/network/TensorNoise.h"
 #include "openmmjump/network/Torch.h"
+#include "openmmjump/network/model/ModelLoader.h"
+#include "openmmjump/network/sampling/CounterNoise.h"
+#include "openmmjump/network/sampling/SamplerRunner.h"
+#include "openmmjump/network/sampling/TensorNoise.h"
 
 using namespace OpenMM;
 using namespace std;
@@ -47,10 +46,11 @@ class Proposer::Impl {
 public:
     Impl(const JumpIntegrator& integrator, torch::Device device, unique_ptr<SamplerRunner> runner) :
         batch(makeBatch(integrator.getMolecularGraph())), timeGrid(integrator.getTimeGrid()),
+        lagTime(integrator.getLagTime()), temperature(integrator.getTemperature()),
         scale(integrator.getModel().getLengthScale()),
         runner(runner != nullptr ? std::move(runner) : make_unique<SamplerRunner>()) {
         const auto type = integrator.getUseDoublePrecision() ? torch::kFloat64 : torch::kFloat32;
-        sampler = makeSampler(integrator.getModel().getModelFile(), integrator.getTimeGrid(),
+        sampler = loadSampler(integrator.getModel().getModelFile(), integrator.getTimeGrid(),
                               torch::TensorOptions(type).device(device));
         options = sampler->options();
         threads = ThreadScope::choose(integrator.getNetworkThreads(), batch.getNumAtoms());
@@ -90,18 +90,21 @@ private:
         return sampler->dependsOnPosition() ? torch::zeros({1, 3}, x.options()) : findCenter(x);
     }
 
-    /** All noise of a jump on the device of the network, (steps + 1, N, 3), brought there in one copy. */
+    /** All noise of a jump on the device of the network, (draws, N, ...), brought there in one copy. */
     torch::Tensor drawNoise(const NoiseSource& source) const {
-        const int64_t numAtoms = batch.getNumAtoms(), numDraws = sampler->getNumDraws();
+        const vector<int64_t> shape = sampler->getNoiseShape(batch.getNumAtoms());
+        vector<int64_t> all = {sampler->getNumDraws()};
+        all.insert(all.end(), shape.begin(), shape.end());
         const auto host = options.device(torch::kCPU);
-        torch::Tensor noise = torch::empty({numDraws, numAtoms, 3}, host.pinned_memory(options.device().is_cuda()));
-        for (int64_t step = 0; step < numDraws; step++)
-            noise[step].copy_(source.draw(step, numAtoms, host));
+        torch::Tensor noise = torch::empty(all, host.pinned_memory(options.device().is_cuda()));
+        for (int64_t step = 0; step < all[0]; step++)
+            noise[step].copy_(source.draw(step, shape, host));
         return noise.to(options, true);
     }
 
     torch::Tensor sample(const torch::Tensor& x0, const torch::Tensor& noise, const Sampler::Guidance& guidance) const {
-        return sampler->sample(batch, x0, TensorNoise(noise[0], noise.narrow(0, 1, noise.size(0) - 1)), guidance);
+        const TensorNoise source(noise[0], noise.narrow(0, 1, noise.size(0) - 1));
+        return sampler->sample({batch, x0, source, guidance, lagTime, temperature});
     }
 
     /** What the forces of a source add to the drift, in length units of the network. */
@@ -141,6 +144,7 @@ private:
 
     MoleculeBatch batch;
     vector<double> timeGrid;
+    double lagTime, temperature;  // of a jump, in ps and K
     double scale;                 // network length units per nm
     torch::TensorOptions options; // type and device of the network
     int threads;

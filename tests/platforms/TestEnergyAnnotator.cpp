@@ -10,6 +10,7 @@
 #include "EnergyAnnotator.h"
 #include "Molecules.h"
 #include "PlatformTest.h"
+#include "internal/Constants.h"
 #include "internal/Superposition.h"
 
 using namespace JumpPlugin;

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "openmmjump/network/SamplerRunner.h"
+#include "openmmjump/network/sampling/SamplerRunner.h"
 
 namespace JumpPlugin {
 

@@ -5,7 +5,7 @@
 #include "JumpIntegrator.h"
 #include "internal/Constants.h"
 #include "internal/Superposition.h"
-#include "openmmjump/network/Philox.h"
+#include "openmmjump/network/sampling/Philox.h"
 
 using namespace OpenMM;
 using namespace std;
