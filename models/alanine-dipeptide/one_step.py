@@ -43,7 +43,7 @@ def sample(network, atoms, x0, times, seed):
         noise = torch.randn((network.draws(len(times) - 1), *shape), generator=generator)
         with torch.inference_mode():
             x = chunk.reshape(shape) * 10
-            y = network.jump(atoms.repeat(len(chunk)), x, noise, times, all_states=False)
+            y = network.jump(atoms.repeat(len(chunk)), x, noise, times)
         out.append(y.reshape(chunk.shape).numpy() / 10)
     return np.concatenate(out)
 

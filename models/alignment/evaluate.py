@@ -46,7 +46,7 @@ def closed_loop(network, start, jumps, seed, reference):
         noise = torch.randn((draws, x.shape[0] * x.shape[1], 3), generator=generator)
         given = torch.tensor(x.reshape(-1, 3) * 10, dtype=torch.float32)
         with torch.inference_mode():
-            y = network.jump(atoms, given, noise, all_states=False)
+            y = network.jump(atoms, given, noise)
         y = y.numpy().reshape(x.shape) / 10
         whole = bonds_kept(y, reference)
         broken += (~whole).sum()

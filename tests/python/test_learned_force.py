@@ -24,8 +24,7 @@ def make_model() -> JumpModel:
     file = ModelFile(
         name="energies",
         family="unisim",
-        sampler="interpolant",
-        architecture=ARCHITECTURE,
+        settings=ARCHITECTURE,
         tensors=dict(UniSim.initialize(ARCHITECTURE, 3).state_dict()),
         lag_time=100.0,
         temperature=300.0,

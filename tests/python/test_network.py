@@ -80,7 +80,9 @@ def test_agrees_with_the_published_network(dtype, fused):
         both = network.fields(atoms, t, inputs["y0"], inputs["yt"])
         assert_close(both[0], velocity, tolerance)
         assert_close(both[1], drift, tolerance)
-    states = network.jump(atoms, inputs["x0"], torch.cat([inputs["eps_encoder"][None], inputs["eps_sde"]]))
+    states = network.jump(
+        atoms, inputs["x0"], torch.cat([inputs["eps_encoder"][None], inputs["eps_sde"]]), all_states=True
+    )
     assert states.shape == (11, 10, 3)
     assert_close(states, expected["jump.states"], tolerance)
     losses = network.bridge_loss(
@@ -211,16 +213,16 @@ def test_jumps_are_reproducible_and_independent_of_the_batch(small, example):
     atoms, x0, _ = example
     grid = dense_grid(4)
     streams = [NoiseStream(seed=1, jump=7), NoiseStream(seed=1, jump=8, attempt=2)]
-    both = small.jump(atoms.repeat(2), torch.cat([x0, x0]), streams, time_grid=grid, all_states=False)
+    both = small.jump(atoms.repeat(2), torch.cat([x0, x0]), streams, time_grid=grid)
     assert both.shape == (16, 3)
     for index, stream in enumerate(streams):
-        alone = small.jump(atoms, x0, [stream], time_grid=grid)[-1]
+        alone = small.jump(atoms, x0, [stream], time_grid=grid)
         assert_close(both[8 * index : 8 * index + 8], alone, 1e-12)
 
 
 def test_jumps_without_noise_follow_the_velocity(small, example):
     atoms, x0, _ = example
-    states = small.jump(atoms, x0, torch.zeros(1, 8, 3), time_grid=[0, 0.3, 1], ode=True)
+    states = small.jump(atoms, x0, torch.zeros(1, 8, 3), time_grid=[0, 0.3, 1], ode=True, all_states=True)
     y, expected = x0, [x0]
     for t, dt in ((0, 0.3), (0.3, 0.7)):
         y = y + dt * small.velocity(atoms, t, x0, y)
@@ -238,8 +240,8 @@ def test_guidance_is_added_to_the_drift(small, example):
         times.append(t)
         return torch.ones_like(y)
 
-    pushed = small.jump(atoms, x0, noise, time_grid=[0, 0.25, 1], guidance=push)
-    free = small.jump(atoms, x0, noise, time_grid=[0, 0.25, 1])
+    pushed = small.jump(atoms, x0, noise, time_grid=[0, 0.25, 1], guidance=push, all_states=True)
+    free = small.jump(atoms, x0, noise, time_grid=[0, 0.25, 1], all_states=True)
     assert times == [0, 0.25]
     assert_close(pushed[1], free[1] + 0.25, 1e-13)
 

@@ -76,11 +76,15 @@ def test_agrees_with_the_reference(reference):
     noise = rng.normal(size=(3, *molecule.x.shape))
     grid = [0, 0.2, 0.45, 0.9, 1]
     states = reference.sample(weights, molecule, grid, noise, guided=True)
-    np.testing.assert_allclose(network.jump(atoms, x, torch.from_numpy(noise), grid).numpy(), states, rtol=1e-9)
+    np.testing.assert_allclose(
+        network.jump(atoms, x, torch.from_numpy(noise), grid, all_states=True).numpy(), states, rtol=1e-9
+    )
     bridge = UniSim({**network.config, "step_noise": "bridge", "order": 2}, network.state_dict())
     assert (bridge.config["step_noise"], bridge.config["order"]) == ("bridge", 2)
     states = reference.sample_bridge(weights, molecule, grid, noise)
-    np.testing.assert_allclose(bridge.jump(atoms, x, torch.from_numpy(noise), grid).numpy(), states, rtol=1e-9)
+    np.testing.assert_allclose(
+        bridge.jump(atoms, x, torch.from_numpy(noise), grid, all_states=True).numpy(), states, rtol=1e-9
+    )
 
 
 def test_parameters_have_the_names_of_the_list(small):
@@ -148,12 +152,12 @@ def test_precision_follows_the_parameters(small, example):
 def test_jumps(small, example):
     atoms, x = example
     streams = [NoiseStream(seed=1, jump=7), NoiseStream(seed=1, jump=8, attempt=2)]
-    both = small.jump(atoms.repeat(2), torch.cat([x, x]), streams, all_states=False)
+    both = small.jump(atoms.repeat(2), torch.cat([x, x]), streams)
     for index, stream in enumerate(streams):
-        states = small.jump(atoms, x, [stream])
+        states = small.jump(atoms, x, [stream], all_states=True)
         assert states.shape == (16, 8, 3) and torch.equal(states[0], x) and not states.requires_grad
         assert torch.allclose(both[8 * index : 8 * index + 8], states[-1], atol=1e-11)
-    tiled = small.jump(atoms, x, [streams[1]], max_atoms=3)
+    tiled = small.jump(atoms, x, [streams[1]], max_atoms=3, all_states=True)
     assert torch.allclose(tiled[-1], both[8:], atol=1e-11)
 
     times = []
@@ -162,7 +166,9 @@ def test_jumps(small, example):
         times.append(t)
         return torch.ones_like(y)
 
-    free, pushed = (small.jump(atoms, x, torch.zeros(1, 8, 3), guidance=force) for force in (None, push))
+    free, pushed = (
+        small.jump(atoms, x, torch.zeros(1, 8, 3), guidance=force, all_states=True) for force in (None, push)
+    )
     assert times == [0, 0.5]
     assert torch.allclose(pushed[1], free[1] + 0.5)
 

@@ -18,8 +18,12 @@ def shipped(raw):
     model = ModelFile.load(models.resolve("alanine-dipeptide"))
     names = ("hidden_dim", "ffn_dim", "rbf_dim", "heads", "layers", "encoder_layers", "k_neighbors", "cutoff_upper")
     more = ("sigma", "coord_prior_var", "head", "encoder", "reference")
-    network = {name: model.architecture[name] for name in names + more}
-    sampler = {"steps": 10, "time_grid": "power(3, 2.5)", "step_noise": model.step_noise, "order": model.order}
+    network = {name: model.settings[name] for name in names + more}
+    sampler = {
+        "steps": 10,
+        "time_grid": "power(3, 2.5)",
+        **{name: model.settings[name] for name in ("step_noise", "order")},
+    }
     return raw | {"network": network, "sampler": sampler, "start_from": str(models.resolve("alanine-dipeptide"))}
 
 

@@ -322,9 +322,9 @@ def test_a_resumed_run_is_the_uninterrupted_one(labels, tmp_path):
 def test_the_exported_model_jumps(trained, labels):
     file = trained[3]
     stored = ModelFile.load(file)
-    assert (stored.family, stored.sampler, len(stored.time_grid)) == ("unisim", "interpolant", 6)
-    assert (stored.step_noise, stored.order) == ("bridge", 2)
-    assert (stored.architecture["gamma_clip"], stored.architecture["guidance_strength"]) == (0.03, 0.05)
+    assert (stored.family, stored.metadata()["sampler"]["type"], len(stored.time_grid)) == ("unisim", "interpolant", 6)
+    assert (stored.settings["step_noise"], stored.settings["order"]) == ("bridge", 2)
+    assert (stored.settings["gamma_clip"], stored.settings["guidance_strength"]) == (0.03, 0.05)
     assert any(z == 1 for z, _ in stored.vocabulary)
     model = JumpModel(str(file))
     assert (stored.guidance_schedule, model.getGuidanceSchedule()) == ("constant", "constant")
@@ -350,7 +350,7 @@ def test_training_goes_on_from_a_file_without_a_kernel(labels, trained, tmp_path
     file = tmp_path / "base.safetensors"
     base = ModelFile.load(trained[3])
     base.tensors = {n: v for n, v in base.tensors.items() if not n.startswith("guidance.")}
-    base.architecture["guidance_kernel"] = False
+    base.settings["guidance_kernel"] = False
     base.save(file)
     raw = make_raw(labels, "guidance")
     trainer = Trainer(load(write_config(tmp_path, raw, start_from=str(file))))

@@ -35,8 +35,7 @@ def make_noise_model() -> JumpModel:
     file = ModelFile(
         name="noise",
         family="unisim",
-        sampler="interpolant",
-        architecture=architecture,
+        settings=architecture,
         tensors=tensors,
         lag_time=100.0,
         temperature=300.0,

@@ -68,7 +68,8 @@ def make_walk_model(
         tensors[f"{head}.linear_v.weight"] = torch.zeros_like(tensors[f"{head}.linear_v.weight"])
     file = ModelFile(
         name="walk",
-        architecture=architecture,
+        family="pvb",
+        settings=architecture,
         tensors=tensors,
         lag_time=lag_time,
         temperature=temperature,

@@ -50,7 +50,7 @@ def network_jump(name: str, graph: Any, double: bool = False) -> tuple[Jump, int
     def jump(x: NDArray, noise: NDArray) -> NDArray:
         with torch.inference_mode():
             given = torch.tensor(x * network.length_scale, dtype=dtype)
-            end = network.jump(atoms, given, torch.tensor(noise, dtype=dtype), all_states=False)
+            end = network.jump(atoms, given, torch.tensor(noise, dtype=dtype))
         return end.double().numpy() / network.length_scale
 
     return jump, network.draws(len(network.time_grid) - 1)

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 import torch
 
+from openmmjump import _network
 from openmmjump.network.module import NetworkModule
 from openmmjump.training.config_schema import setting
 from openmmjump.training.settings import Batch, Data, EarlyStopping, Fault, Sampler, Schedule
 
-from . import native
 from .settings import NetworkSettings, network_class, sampler_class
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Family:
     @cached_property
     def native(self) -> Any:
         """What C++ knows of the family: its settings, its sampler, which atoms it moves."""
-        return native.family(self.name)
+        return _network.family(self.name)
 
     @cached_property
     def network_class(self) -> type[NetworkSettings]:
@@ -88,16 +88,11 @@ class Family:
         return self.native.complete(settings)
 
     def model_config(self, config: Config) -> dict[str, Any]:
-        """The settings of the finished model."""
+        """The settings of the finished model, but for those that its file says elsewhere."""
+        of_file = {row.key for row in self.native.settings if row.section == "model"}
+        settings = {key: value for key, value in self.network_config(config).items() if key not in of_file}
         changed = {key: getattr(config.sampler, key) for key in self.adjustable}
-        return self.network_config(config) | {key: value for key, value in changed.items() if value is not None}
-
-    def sections(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings of a model as :class:`openmmjump.modelfile.ModelFile` has them."""
-        rows = self.native.settings
-        architecture = {row.key: settings[row.key] for row in rows if row.section == "architecture"}
-        sampler = {row.key: settings[row.key] for row in rows if row.section == "sampler"}
-        return {"architecture": architecture, "sampler": self.native.sampler_type, **sampler}
+        return settings | {key: value for key, value in changed.items() if value is not None}
 
     def make_network(self, config: Config) -> NetworkModule:
         """A network with fresh weights."""

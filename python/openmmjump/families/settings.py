@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -66,7 +67,7 @@ def sampler_class(name: str, native: Any, adjustable: Iterable[str]) -> type[Sam
 
 def can_vary(row: Any) -> bool:
     """Whether a setting has more than one value."""
-    return row.low is None or row.low != row.high
+    return row.low != row.high
 
 
 def kind_of(row: Any) -> Any:
@@ -80,14 +81,14 @@ def kind_of(row: Any) -> Any:
 
 def is_choice(row: Any) -> bool:
     """Whether a setting is a whole number of few choices."""
-    return row.kind == "int" and None not in (row.low, row.high) and row.high - row.low < 4
+    return row.kind == "int" and row.high - row.low < 4
 
 
 def limits_of(row: Any) -> dict[str, float]:
     """The limits of a number, as :func:`openmmjump.training.config_schema.setting` takes them."""
     found = {"above" if row.low_open else "minimum": row.low, "maximum": row.high}
     return (
-        {name: limit for name, limit in found.items() if limit is not None}
+        {name: limit for name, limit in found.items() if math.isfinite(limit)}
         if row.kind in ("int", "float") and not is_choice(row)
         else {}
     )

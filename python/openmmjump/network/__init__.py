@@ -6,6 +6,6 @@ gives the network of a model file; the classes of networks are in the folders of
 
 from openmmjump.network.atoms import Atoms
 from openmmjump.network.loading import load
-from openmmjump.network.module import NetworkModule, NoiseStream, dense_grid, uniform_grid
+from openmmjump.network.module import NativeNetwork, NetworkModule, NoiseStream, dense_grid, uniform_grid
 
-__all__ = ["Atoms", "NetworkModule", "NoiseStream", "dense_grid", "load", "uniform_grid"]
+__all__ = ["Atoms", "NativeNetwork", "NetworkModule", "NoiseStream", "dense_grid", "load", "uniform_grid"]

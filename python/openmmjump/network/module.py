@@ -30,7 +30,9 @@ def dense_grid(steps: int) -> list[float]:
 
 
 class NetworkModule(nn.Module):
-    """A network whose parameters are in torch and everything else in C++; a family of networks derives a class from it.
+    """A network whose parameters are in torch; a family of networks derives a class from it.
+
+    Jumps are those of the family's sampler in C++, which simulations use.
 
     Attributes:
         config: all settings by name.
@@ -47,29 +49,84 @@ class NetworkModule(nn.Module):
 
     #: The name of the family.
     family: ClassVar[str]
-    #: The class of the network in C++.
-    native_class: ClassVar[type]
 
     def __init__(self, config: Config, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.config = _native(self.family).complete(dict(config))
+        self.config = _network.family(self.family).complete(dict(config))
         self.time_grid: list[float] | None = None
         self.length_scale = 10.0
         for name, tensor in tensors.items():
             _register(self, name, tensor)
-        self._handle: tuple[tuple[int, ...], Any] | None = None
-        self._fused = True
-        self.native()  # validates names and shapes
+        self.check_tensors()
 
     @classmethod
     def initialize(cls, config: Config, seed: int = 0) -> Self:
-        """A network with fresh random parameters: embeddings N(0, 1), weights Xavier, biases 0."""
-        return cls(config, _native(cls.family).initialize(dict(config), seed))
+        """A network with fresh random parameters."""
+        return cls(config, _network.family(cls.family).initialize(dict(config), seed))
 
     @classmethod
     def tensor_shapes(cls, config: Config) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the parameters that a network of this config needs."""
-        return {name: tuple(shape) for name, shape in _native(cls.family).list_tensors(dict(config))}
+        return {name: tuple(shape) for name, shape in _network.family(cls.family).list_tensors(dict(config))}
+
+    def check_tensors(self) -> None:
+        """Compare names and shapes of the parameters with those that the config asks for."""
+        given = {name: tuple(parameter.shape) for name, parameter in self.named_parameters()}
+        for name, shape in self.tensor_shapes(self.config).items():
+            if given.get(name) != shape:
+                found = f"has the shape {given[name]}" if name in given else "is missing"
+                raise ValueError(f"Tensor {name} {found}, but must have the shape {shape}.")
+
+    def draws(self, steps: int) -> int:
+        """How many sets of normal numbers a jump of so many steps takes, when they are given as a tensor."""
+        return self._sampler(uniform_grid(steps)).num_draws
+
+    def jump(self, atoms: Atoms, x0: Tensor, noise: Noise, time_grid: Sequence[float] | None = None) -> Tensor:
+        """One jump of the sampler, without gradients. Families take further keywords.
+
+        Args:
+            x0: (N, 3) present conformation in A.
+            noise: (draws, N, 3) standard normal numbers, see :meth:`draws`; or noise streams, one for each replica of
+                the batch.
+            time_grid: the times from 0 to 1; default: those of the model file, or else equal steps.
+
+        Returns:
+            The next conformation, (N, 3), in A.
+        """
+        return self._sampler(self.times(noise, time_grid)).sample(atoms._batch, x0, noise)
+
+    def times(self, noise: Noise, time_grid: Sequence[float] | None) -> list[float]:
+        """The time grid of a jump: as given, of the model file, or of as many steps as the noise is for."""
+        if time_grid is not None:
+            return list(time_grid)
+        if self.time_grid is not None:
+            return self.time_grid
+        family = _network.family(self.family)
+        if not isinstance(noise, Tensor) or not family.has_time_grid:
+            return uniform_grid(family.default_steps)
+        return uniform_grid(next(n for n in range(1, len(noise) + 2) if self.draws(n) == len(noise)))
+
+    def _sampler(self, grid: list[float]) -> Any:
+        tensors = {name: parameter.detach() for name, parameter in self.named_parameters()}
+        return _network.family(self.family).make_sampler(self.config, tensors, grid)
+
+    def forward(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call a method by name. DistributedDataParallel averages gradients only of what went through `forward`:
+        `ddp("bridge_loss", atoms, ...)`."""
+        return getattr(self, method)(*arguments, **options)
+
+
+class NativeNetwork(NetworkModule):
+    """A network of which everything but the parameters is in C++."""
+
+    #: The class of the network in C++.
+    native_class: ClassVar[type]
+
+    _handle: tuple[tuple[int, ...], Any] | None = None
+    _fused = True
+
+    def check_tensors(self) -> None:
+        self.native()
 
     @property
     def fused(self) -> bool:
@@ -92,55 +149,8 @@ class NetworkModule(nn.Module):
             self._handle = (key, network)
         return self._handle[1]
 
-    def draws(self, steps: int) -> int:
-        """How many sets of (N, 3) normal numbers a jump of so many steps takes: here none for the last step."""
-        return steps - 1
-
-    def jump(
-        self,
-        atoms: Atoms,
-        x0: Tensor,
-        noise: Noise,
-        time_grid: Sequence[float] | None = None,
-        *,
-        all_states: bool = True,
-    ) -> Tensor:
-        """One jump of the sampler. Families take further keywords.
-
-        Args:
-            x0: (N, 3) present conformation in A.
-            noise: (draws, N, 3) standard normal numbers, see :meth:`draws`; or noise streams, one for each replica of
-                the batch.
-            time_grid: the times from 0 to 1; default: those of the model file, or else equal steps.
-            all_states: return every point, (steps + 1, N, 3); or else only the last, (N, 3).
-        """
-        raise NotImplementedError
-
-    def _times(self, noise: Noise, time_grid: Sequence[float] | None) -> list[float]:
-        """The time grid of a jump: as given, of the model file, or of as many steps as the noise is for."""
-        if time_grid is not None:
-            return list(time_grid)
-        if self.time_grid is not None:
-            return self.time_grid
-        steps = _native(self.family).default_steps
-        if isinstance(noise, Tensor):
-            steps = next(n for n in range(1, len(noise) + 2) if self.draws(n) == len(noise))
-        return uniform_grid(steps)
-
-    def forward(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Call a method by name. DistributedDataParallel averages gradients only of what went through `forward`:
-        `ddp("bridge_loss", atoms, ...)`."""
-        return getattr(self, method)(*arguments, **options)
-
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_handle": None}
-
-
-def _native(family: str) -> Any:
-    """What C++ knows of a family."""
-    from openmmjump.families import native
-
-    return native.family(family)
 
 
 def _register(module: nn.Module, name: str, tensor: Tensor) -> None:

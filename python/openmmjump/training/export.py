@@ -53,7 +53,7 @@ def model_file(weights: Mapping[str, torch.Tensor], run: Run) -> ModelFile:
     return ModelFile(
         name=config.name,
         family=family.name,
-        **family.sections(family.model_config(config)),
+        settings=family.model_config(config),
         tensors={name: tensor.detach().to("cpu", torch.float32) for name, tensor in weights.items()},
         lag_time=config.lag_time_ps,
         temperature=config.temperature_K,

@@ -96,7 +96,7 @@ def closed_loop(
     for _ in range(config.validation.jumps):
         noise = rng.standard_normal((network.draws(len(grid) - 1), replicas * x.shape[1], 3), np.float32)
         given, drawn = (torch.from_numpy(a).to(device, dtype) for a in (x.reshape(-1, 3), noise))
-        y = network.jump(atoms, given, drawn, grid, all_states=False)
+        y = network.jump(atoms, given, drawn, grid)
         y = y.cpu().numpy().astype(np.float32).reshape(x.shape)
         good = (np.abs(bond_lengths(y, pairs.system.molecule.bonds) - lengths) < 0.5).all(1)
         x = np.where(good[:, None, None], y, x)

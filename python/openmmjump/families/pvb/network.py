@@ -9,10 +9,10 @@ from torch import Tensor
 
 from openmmjump import _network
 from openmmjump.network.atoms import Atoms
-from openmmjump.network.module import Guidance, NetworkModule, Noise
+from openmmjump.network.module import Guidance, NativeNetwork, Noise
 
 
-class PVB(NetworkModule):
+class PVB(NativeNetwork):
     """The encoder, decoder and heads of PVB; everything but the parameters lives in C++.
 
     The parameters are the given tensors, under their published names, so `state_dict()` is what a model file holds.
@@ -68,7 +68,7 @@ class PVB(NetworkModule):
         ode: bool = False,
         guidance: Guidance | None = None,
         guidance_at_end_point: bool = False,
-        all_states: bool = True,
+        all_states: bool = False,
     ) -> Tensor:
         """One jump of the sampler.
 
@@ -87,7 +87,7 @@ class PVB(NetworkModule):
         given: Any = list(noise)
         if isinstance(noise, Tensor):
             given = noise[0], noise[1:] if len(noise) > 1 else None
-        grid = self._times(noise, time_grid)
+        grid = self.times(noise, time_grid)
         return _network.jump(
             self.native(), atoms._batch, x0, given, grid, ode, guidance, guidance_at_end_point, all_states
         )

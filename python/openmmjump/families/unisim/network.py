@@ -8,10 +8,10 @@ from torch import Tensor
 
 from openmmjump import _network
 from openmmjump.network.atoms import Atoms
-from openmmjump.network.module import Guidance, NetworkModule, Noise
+from openmmjump.network.module import Guidance, NativeNetwork, Noise
 
 
-class UniSim(NetworkModule):
+class UniSim(NativeNetwork):
     """The encoder and heads of UniSim, and its guidance kernel; everything but the parameters lives in C++.
 
     The parameters are the given tensors, under their names, so `state_dict()` is what a model file holds. Positions are
@@ -62,6 +62,9 @@ class UniSim(NetworkModule):
         """The guidance kernel (1 - t) B0 + t B1 + t (1 - t) M, (N, 3), in MJ/mol/nm."""
         return self.native().guidance(atoms._batch, t, y)
 
+    def draws(self, steps: int) -> int:
+        return steps - 1  # none for the last step
+
     def jump(
         self,
         atoms: Atoms,
@@ -72,7 +75,7 @@ class UniSim(NetworkModule):
         guidance: Guidance | None = None,
         guidance_at_end_point: bool = False,
         max_atoms: int | None = None,
-        all_states: bool = True,
+        all_states: bool = False,
     ) -> Tensor:
         """One jump of the sampler.
 
@@ -92,7 +95,7 @@ class UniSim(NetworkModule):
             atoms._batch,
             x0,
             noise if isinstance(noise, Tensor) else list(noise),
-            self._times(noise, time_grid),
+            self.times(noise, time_grid),
             guidance,
             guidance_at_end_point,
             max_atoms,
