@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -16,6 +17,8 @@ from openmmjump.training.frames import PreparedSystem
 from openmmjump.training.molecule import molecule_of
 from openmmjump.training.pairs import PairSet
 
+#: Settings of stages without terms whose gradient is stopped on purpose, so that it is not that of finite differences.
+WHOLE = {"guidance": {"loss": {"interior": 0.0}}}
 DATA = Path(__file__).parent.parent / "data"
 
 
@@ -36,7 +39,8 @@ def losses(family: Family) -> Iterator[tuple[str, Callable[[], torch.Tensor], Ne
     for stage_class in family.stages():
         for kind in get_args(get_type_hints(stage_class)["kind"]):
             entry = build(family.data(), {"topology": "x", **extra(family)})
-            stage = build(stage_class, {"kind": kind, "iterations": 1, "batch": {"molecules": 3}})
+            settings = {"kind": kind, "iterations": 1, "batch": {"molecules": 3}}
+            stage = build(stage_class, settings | WHOLE.get(kind, {}))
             stage = stage.with_defaults(Run())
             network = family.network.initialize({**family.native.small_settings, **whole(family)}, seed=2).double()
             sets, random = [make_pairs(entry)], np.random.default_rng(3)
@@ -55,8 +59,6 @@ class Run:
 
 def extra(family: Family) -> dict:
     """Settings of an entry of the data that the family has beside those of all."""
-    import dataclasses
-
     known = {field.name for field in dataclasses.fields(family.data())}
     return {"energy_head": 0} if "energy_head" in known else {}
 

@@ -133,7 +133,7 @@ def test_a_kind_of_stage_belongs_to_one_family():
     class Copy(type(families.find("pvb"))):
         name = "copy"
 
-    with pytest.raises(ValueError, match="The family 'pvb' already has stages of kind eba"):
+    with pytest.raises(ValueError, match="The family 'pvb' already has stages of kind dpo"):
         families.register(Copy())
 
 

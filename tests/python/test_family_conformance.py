@@ -12,6 +12,9 @@ from openmmjump.network import Atoms, NoiseStream, uniform_grid
 FAMILIES = families.list_families()
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=[family.name for family in FAMILIES])
 STEPS = 4
+#: Settings with which a family is equivariant, where others aren't: PVB's learned encoder, as published, has a variance
+#: for each axis of space, which does not turn with the molecule.
+EQUIVARIANT = {"pvb": {"encoder": "fixed"}}
 ELEMENTS = (6, 7, 6, 8, 6, 1, 6, 16)
 
 
@@ -28,8 +31,8 @@ def positions(count: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(np.cumsum(1.4 * steps / np.linalg.norm(steps, axis=1, keepdims=True), axis=0))
 
 
-def make_network(family, dtype=torch.float64):
-    return family.network.initialize(family.native.small_settings, seed=5).to(dtype)
+def make_network(family, dtype=torch.float64, **settings):
+    return family.network.initialize({**family.native.small_settings, **settings}, seed=5).to(dtype)
 
 
 def draw(network, count: int, seed: int = 3) -> torch.Tensor:
@@ -47,8 +50,9 @@ def network_has_steps(network) -> bool:
 
 @every_family
 def test_equivariance(family):
-    """A turned and shifted start with turned noise gives the turned and shifted end; so does no mirror image."""
-    network, atoms, x = make_network(family), make_atoms(), positions(8, 1)
+    """A turned and shifted start with turned noise gives the turned and shifted end."""
+    network = make_network(family, **EQUIVARIANT.get(family.name, {}))
+    atoms, x = make_atoms(), positions(8, 1)
     noise, rotation = draw(network, 8), torch.from_numpy(random_rotation(np.random.default_rng(2)))
     shift = torch.tensor([3.0, -7.0, 1.0], dtype=torch.float64)
     plain = jump(network, atoms, x, noise)

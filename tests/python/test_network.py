@@ -315,7 +315,7 @@ def test_bad_atoms(arguments, message):
         ({"hidden_dims": 12}, "no setting named hidden_dims"),
         ({"heads": 5}, "must divide hidden_dim"),
         ({"layers": 1.5}, "whole number"),
-        ({"head": "force"}, "'drift' or 'endpoint' or 'scaled'"),
+        ({"head": "force"}, "'drift', 'endpoint' or 'scaled'"),
         ({"cutoff_lower": 2}, "cutoff_lower is 2"),
     ],
 )

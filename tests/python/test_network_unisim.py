@@ -179,12 +179,12 @@ def test_jumps(small, example):
         ({"hidden": 12}, "no setting named hidden"),
         ({"heads": 5}, "must divide hidden_dim"),
         ({"layers": 1.5}, "whole number"),
-        ({"guidance_kernel": 2}, "0 or 1"),
+        ({"guidance_kernel": 2}, "true or false"),
         ({"gamma_clip": 0}, "gamma_clip is 0"),
-        ({"order": 3}, "order must be 1 or 2"),
+        ({"order": 3}, "order is 3, but it must be a whole number between 1 and 2"),
         ({"step_noise": "none"}, "'euler' or 'bridge'"),
         ({"step_noise": 1}, "'euler' or 'bridge'"),
-        ({"order": "2"}, "must be a number"),
+        ({"order": "2"}, "order is '2', but it must be a whole number"),
     ],
 )
 def test_bad_configs(changes, message):
