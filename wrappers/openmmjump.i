@@ -70,7 +70,16 @@ static void setPythonException(const std::exception& error) {
 }
 %}
 
+/* The Python below is annotated: wrappers/make_stubs.py makes the type stub of it. */
+%pythonbegin %{
+from __future__ import annotations
+%}
 %pythoncode %{
+from collections.abc import Callable, Iterable
+from os import PathLike
+from typing import Any
+
+import numpy
 import openmm as _openmm
 from openmm import unit as _unit
 
@@ -171,11 +180,11 @@ WITHOUT_GIL(JumpPlugin::EnergyAnnotator::annotate)
         return std::vector<int>($self->refusals.begin(), $self->refusals.end());
     }
     %pythoncode %{
-    def getSecondsByStage(self):
+    def getSecondsByStage(self) -> dict[str, float]:
         """Wall time in s of each stage of a step, by the stage's name."""
         return dict(zip(_STAGES, self._getSeconds()))
 
-    def getRefusalsByCause(self):
+    def getRefusalsByCause(self) -> dict[str, int]:
         """Number of refused proposals of each cause, by the cause's name."""
         return dict(zip(_CAUSES[1:], self._getRefusals()[1:]))
     %}
@@ -186,7 +195,7 @@ NAMED_ARRAYS(JumpRecord)
 
 %extend JumpPlugin::JumpStatistics {
     %pythoncode %{
-    def asDict(self):
+    def asDict(self) -> dict[str, Any]:
         """All totals as plain numbers, ready for JSON."""
         return {
             "steps": self.steps,
@@ -203,7 +212,7 @@ NAMED_ARRAYS(JumpRecord)
 }
 %extend JumpPlugin::JumpRecord {
     %pythoncode %{
-    def getRefusalName(self):
+    def getRefusalName(self) -> str:
         """Name of the cause of the last refusal in the step, "none" if there was none."""
         return _CAUSES[int(self.refusal)]
     %}
@@ -222,7 +231,7 @@ _CAUSES = ("none", "not_finite", "broken_bond", "clash", "inverted_stereocenter"
 _setGateAttribute = GateSettings.__setattr__
 
 
-def _setCheckedGateAttribute(self, name, value):
+def _setCheckedGateAttribute(self, name: str, value: Any) -> None:
     unit = _unit.kilojoules_per_mole if name == "maxEnergyIncrease" else _unit.dimensionless
     if isinstance(value, _unit.Quantity):
         _checkNumber(value, unit, name)
@@ -244,7 +253,7 @@ UNIT(JumpPlugin::JumpModel::getTemperature, _unit.kelvin)
 %extend JumpPlugin::JumpModel {
     %pythoncode %{
     @staticmethod
-    def load(name):
+    def load(name: str | PathLike[str]) -> JumpModel:
         """Load a shipped model by its name, or a model file by its path.
 
         Parameters
@@ -262,7 +271,7 @@ UNIT(JumpPlugin::JumpModel::getTemperature, _unit.kelvin)
         from openmmjump import models
         return JumpModel(str(models.resolve(name)))
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return _restoreModel, (self.getBytes(), self.getName())
     %}
 }
@@ -290,7 +299,7 @@ COPIED(JumpPlugin::MolecularGraph::RidingAtom)
     std::vector<int> getAtoms() const { return {$self->atoms.begin(), $self->atoms.end()}; }
     %pythoncode %{
     @property
-    def atoms(self):
+    def atoms(self) -> tuple[int, ...]:
         """Indices of the four model atoms."""
         return self.getAtoms()
     %}
@@ -310,18 +319,18 @@ FOUR_ATOMS(JumpPlugin::MolecularGraph::StereoBond)
     }
     %pythoncode %{
     @staticmethod
-    def fromTopology(topology, model=None, **options):
+    def fromTopology(topology: _openmm.app.Topology, model: JumpModel | None = None, **options: Any) -> MolecularGraph:
         """Build the graph of an openmm.app.Topology; see openmmjump.topology.fromTopology()."""
         from openmmjump.topology import fromTopology
         return fromTopology(topology, model, **options)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return _restoreGraph, (self._serialize(),)
 
-    def __copy__(self):
+    def __copy__(self) -> MolecularGraph:
         return _restoreGraph(self._serialize())
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: dict[int, Any]) -> MolecularGraph:
         return self.__copy__()
     %}
 }
@@ -418,7 +427,7 @@ COPIED(JumpPlugin::MolecularGraph)
         return Py_NewRef(filter == nullptr ? Py_None : filter->getCallable());
     }
     %pythoncode %{
-    def setProposalFilter(self, filter):
+    def setProposalFilter(self, filter: Callable[[_openmm.Context], Any] | None) -> None:
         """Set a test of your own, which may veto proposals that passed all others.
 
         It takes effect at once. It is not saved: copies, pickles, XML and checkpoints do not hold it. An integrator
@@ -442,12 +451,12 @@ COPIED(JumpPlugin::MolecularGraph)
             raise TypeError(f"the proposal filter must be callable or None, not {filter!r}")
         self._setProposalFilter(filter)
 
-    def getProposalFilter(self):
+    def getProposalFilter(self) -> Callable[[_openmm.Context], Any] | None:
         """The callable that setProposalFilter() was given, or None."""
         return self._getProposalFilter()
 
     @staticmethod
-    def cast(integrator):
+    def cast(integrator: _openmm.Integrator) -> JumpIntegrator:
         """The JumpIntegrator behind an Integrator, for instance one that openmm.XmlSerializer returned.
 
         Parameters
@@ -466,13 +475,13 @@ COPIED(JumpPlugin::MolecularGraph)
         jump._owner = integrator  # lives as long as its user
         return jump
 
-    def getRelaxationIntegrator(self):
+    def getRelaxationIntegrator(self) -> _openmm.Integrator:
         """The integrator that relaxes after each jump, with all the methods of its own class."""
         relaxation = self.getIntegrator(0)
         relaxation._owner = self  # lives as long as its user
         return relaxation
 
-    def setGuidanceForceGroups(self, groups):
+    def setGuidanceForceGroups(self, groups: Iterable[int] | int) -> None:
         """Let forces of the System steer jumps.
 
         While a proposal is sampled, the forces of these groups at the points of its path are added to the drift, so
@@ -491,17 +500,17 @@ COPIED(JumpPlugin::MolecularGraph)
         """
         self._setGuidanceForceGroups(_toMask(groups))
 
-    def setIntegrationForceGroups(self, groups):
+    def setIntegrationForceGroups(self, groups: Iterable[int] | int) -> None:
         """Set which force groups are used for integration: a set of numbers, or an integer with a bit for each."""
         _openmm.Integrator.setIntegrationForceGroups(self, groups)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return _restoreIntegrator, (_openmm.XmlSerializer.serialize(self),)
 
-    def __copy__(self):
+    def __copy__(self) -> JumpIntegrator:
         return _restoreIntegrator(_openmm.XmlSerializer.serialize(self))
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: dict[int, Any]) -> JumpIntegrator:
         return self.__copy__()
     %}
 }
@@ -539,7 +548,7 @@ COPIED(JumpPlugin::MolecularGraph)
     }
     %pythoncode %{
     @staticmethod
-    def cast(force):
+    def cast(force: _openmm.Force) -> LearnedForce:
         """The LearnedForce behind a Force, for instance one that System.getForce() returned.
 
         Parameters
@@ -558,13 +567,13 @@ COPIED(JumpPlugin::MolecularGraph)
         learned._owner = force  # lives as long as its user
         return learned
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return _restoreForce, (self._serialize(),)
 
-    def __copy__(self):
+    def __copy__(self) -> LearnedForce:
         return _restoreForce(self._serialize())
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: dict[int, Any]) -> LearnedForce:
         return self.__copy__()
     %}
 }
@@ -606,20 +615,20 @@ static PyObject* makeDict(const std::map<int, double>& energies) {
     }
     %pythoncode %{
     @property
-    def initialGroupEnergies(self):
+    def initialGroupEnergies(self) -> dict[int, float]:
         """Parts of initialEnergy by force group, kJ/mol."""
         return self._getInitialGroupEnergies()
 
     @property
-    def finalGroupEnergies(self):
+    def finalGroupEnergies(self) -> dict[int, float]:
         """Parts of finalEnergy by force group, kJ/mol."""
         return self._getFinalGroupEnergies()
 
-    def getPositions(self):
+    def getPositions(self) -> numpy.ndarray[Any, numpy.dtype[numpy.float64]]:
         """The minimised conformation: a new array of shape (particles, 3), nm."""
         return self._getPositions()
 
-    def getOutcomeName(self):
+    def getOutcomeName(self) -> str:
         """How the minimisation ended: "converged", "iteration limit", "time limit" or "stalled"."""
         return _OUTCOMES[int(self.outcome)]
     %}
@@ -647,7 +656,13 @@ CHECKED_NUMBER(JumpPlugin::EnergyAnnotator::setTolerance, tolerance,
 _initAnnotator = EnergyAnnotator.__init__
 
 
-def _initCheckedAnnotator(self, system, mode=EnergyAnnotator.Tight, platform=None, properties=None):
+def _initCheckedAnnotator(
+    self,
+    system: _openmm.System,
+    mode: int = EnergyAnnotator.Tight,
+    platform: _openmm.Platform | str | None = None,
+    properties: dict[str, str] | None = None,
+) -> None:
     """Make an annotator.
 
     Parameters

@@ -69,12 +69,12 @@ def build_peptide(residues: Sequence[Turn]) -> tuple[Any, Array]:
     """
     from openmmjump.annotation.molecules import Atom, Conformation, Residue, make_topology
     from openmmjump.annotation.preparation import prepare, prepare_molecule
-    from openmmjump.annotation.settings import Settings
+    from openmmjump.annotation.settings import LabelSettings
 
     chain = tuple(Residue(0, name, "A", str(i + 1)) for i, (name, _, _) in enumerate(residues))
     placed = [(Atom(i, *key), at) for i, each in enumerate(_heavy_atoms(residues)) for key, at in each.items()]
     heavy = Conformation(tuple(atom for atom, _ in placed), 0.1 * np.array([position for _, position in placed]))
-    molecule = prepare_molecule(chain, heavy, Settings())
+    molecule = prepare_molecule(chain, heavy, LabelSettings())
     topology = make_topology(chain, molecule.atoms)
     return topology, _minimise(topology, prepare(molecule, heavy))
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from openmm import unit
+
+from openmmjump.units import Number, Numbers, to_array, to_unit
 
 STEP_PS = 0.002
 
 
 def snapshots(
     topology: Any,
-    positions: ArrayLike,
+    positions: Numbers,
     count: int,
-    temperature: float = 500.0,
+    temperature: Number = 500.0,
     seed: int = 1,
-    picoseconds: float = 1.0,
+    picoseconds: Number = 1.0,
 ) -> NDArray[np.float64]:
     """Snapshots of molecular dynamics in amber14 without solvent, the same for the same seed and machine.
 
@@ -38,13 +41,15 @@ def snapshots(
 
     if count < 1:
         raise ValueError(f"the number of snapshots must be at least 1, not {count}")
-    context = _make_context(topology, temperature, seed)
-    context.setPositions(np.asarray(positions, float))
+    kelvin = to_unit(temperature, unit.kelvin, "temperature")
+    steps = max(1, round(to_unit(picoseconds, unit.picosecond, "time between snapshots") / STEP_PS))
+    context = _make_context(topology, kelvin, seed)
+    context.setPositions(to_array(positions, unit.nanometer, "positions"))
     openmm.LocalEnergyMinimizer.minimize(context, maxIterations=100)
-    context.setVelocitiesToTemperature(temperature, seed)
+    context.setVelocitiesToTemperature(kelvin, seed)
     taken = []
     for _ in range(count):
-        context.getIntegrator().step(max(1, round(picoseconds / STEP_PS)))
+        context.getIntegrator().step(steps)
         taken.append(np.array(context.getState(positions=True).getPositions(asNumpy=True)._value))
     return np.stack(taken)
 

@@ -20,6 +20,8 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from openmmjump.units import Number, to_unit
+
 #: Force field files of OpenMM by a short name.
 FORCE_FIELDS = {
     "amber14-vacuum": ["amber14-all.xml"],
@@ -41,10 +43,10 @@ def label_frames(
     file: Path,
     *,
     frames: int,
-    interval_ps: float = 1.0,
-    temperature_K: float = 300.0,
-    equilibration_ps: float = 10.0,
-    step_fs: float = 0.5,
+    interval_ps: Number = 1.0,
+    temperature_K: Number = 300.0,
+    equilibration_ps: Number = 10.0,
+    step_fs: Number = 0.5,
     seed: int = 0,
     platform: str | None = None,
 ) -> Path:
@@ -68,6 +70,10 @@ def label_frames(
     Raises:
         ValueError: the force field is not known or doesn't fit the molecule, or the interval is shorter than a step.
     """
+    interval_ps = to_unit(interval_ps, unit.picosecond, "interval")
+    temperature_K = to_unit(temperature_K, unit.kelvin, "temperature")
+    equilibration_ps = to_unit(equilibration_ps, unit.picosecond, "time of equilibration")
+    step_fs = to_unit(step_fs, unit.femtosecond, "step")
     steps = round(1000 * interval_ps / step_fs)
     if steps < 1:
         raise ValueError(f"An interval of {interval_ps} ps is shorter than the step of {step_fs} fs.")

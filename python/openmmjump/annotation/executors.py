@@ -1,4 +1,4 @@
-"""Who does the work: this process alone, or the workers of a Dask cluster. The labels are the same."""
+"""Where conformations are labelled: in this process, or by the workers of a Dask cluster. The labels are the same."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from .inputs import one_sentence
-from .molecules import Conformation, Molecule
+from .molecules import Conformation, MoleculeSpec, PreparedMolecule
 from .settings import AnnotationError, Request
 from .worker import Label, build_molecule, label
 
@@ -42,39 +42,87 @@ class Task:
     conformation: Conformation
 
 
-#: Makes the arguments of `build_molecule` for a molecule's name.
-Recipe = Callable[[str], tuple[Any, ...]]
+#: What a molecule is prepared from, by its name.
+Specs = Callable[[str], MoleculeSpec]
 #: Either a molecule's name with the molecule, without its System, or a row with its label.
-Event = tuple[str, Molecule] | tuple[int, Label]
+Event = tuple[str, PreparedMolecule] | tuple[int, Label]
 
 
-def without_system(molecule: Molecule) -> Molecule:
+def without_system(molecule: PreparedMolecule) -> PreparedMolecule:
     """A molecule as it is reported."""
     return replace(molecule, system=None)
 
 
-def work_alone(tasks: Iterator[Task], recipe: Recipe, with_positions: bool) -> Iterator[Event]:
-    """Label one conformation after the other in this process."""
-    molecules: OrderedDict[str, Molecule] = OrderedDict()
-    for task in tasks:
-        if task.molecule not in molecules:
-            _make_room(molecules)
-            molecules[task.molecule] = build_molecule(*recipe(task.molecule))
-            yield task.molecule, without_system(molecules[task.molecule])
-        molecules.move_to_end(task.molecule)
-        yield task.row, label(molecules[task.molecule], task.conformation, with_positions)
+class Executor(Protocol):
+    """Labels conformations."""
+
+    def label(self, tasks: Iterator[Task], specs: Specs, with_positions: bool) -> Iterator[Event]:
+        """Label conformations; events come as they happen, a molecule before its rows.
+
+        Args:
+            tasks: conformations to be labelled
+            specs: of their molecules
+            with_positions: whether labels have the minimised positions
+
+        Raises:
+            AnnotationError: if the workers can't work at all, or the scheduler is gone
+        """
+        ...
 
 
-def work_together(client: Any, tasks: Iterator[Task], recipe: Recipe, with_positions: bool) -> Iterator[Event]:
-    """Label conformations on the workers of a Dask cluster; events come as they happen, a molecule before its rows.
+class SerialExecutor:
+    """Labels one conformation after the other in this process."""
+
+    def label(self, tasks: Iterator[Task], specs: Specs, with_positions: bool) -> Iterator[Event]:
+        """See `Executor.label`."""
+        molecules: OrderedDict[str, PreparedMolecule] = OrderedDict()
+        for task in tasks:
+            if task.molecule not in molecules:
+                _make_room(molecules)
+                molecules[task.molecule] = build_molecule(specs(task.molecule))
+                yield task.molecule, without_system(molecules[task.molecule])
+            molecules.move_to_end(task.molecule)
+            yield task.row, label(molecules[task.molecule], task.conformation, with_positions)
+
+
+class DaskExecutor:
+    """Labels conformations on the workers of a Dask cluster.
 
     Molecules are built by workers, too, and shared as futures: if the worker that has one dies, another builds it anew.
-
-    Raises:
-        AnnotationError: if the workers can't work at all, or the scheduler is gone
     """
-    molecule_of: dict[int, str] = {}
-    yield from molecules_first(_work_together(client, tasks, recipe, with_positions, molecule_of), molecule_of)
+
+    def __init__(self, client: Any) -> None:
+        """Use the cluster of a `distributed.Client`."""
+        self._client = client
+
+    def label(self, tasks: Iterator[Task], specs: Specs, with_positions: bool) -> Iterator[Event]:
+        """See `Executor.label`."""
+        molecule_of: dict[int, str] = {}
+        yield from molecules_first(self._label(tasks, specs, with_positions, molecule_of), molecule_of)
+
+    def _label(
+        self, tasks: Iterator[Task], specs: Specs, with_positions: bool, molecule_of: dict[int, str]
+    ) -> Iterator[Event]:
+        """The same, events in any order; writes down the molecule of each row."""
+        molecules: OrderedDict[str, Any] = OrderedDict()
+        pending: dict[Any, str | int] = {}
+        for task in tasks:
+            molecule_of[task.row] = task.molecule
+            if task.molecule not in molecules:
+                _make_room(molecules)
+                molecules[task.molecule] = self._submit(build_molecule, specs(task.molecule))
+                pending[self._submit(without_system, molecules[task.molecule])] = task.molecule
+            molecules.move_to_end(task.molecule)
+            arguments = molecules[task.molecule], task.conformation, with_positions
+            pending[self._submit(label, *arguments)] = task.row
+            while len(pending) >= AHEAD * max(1, _threads(self._client)):
+                yield from _collect(pending)
+        while pending:
+            yield from _collect(pending)
+
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Have a worker call a function; returns the future."""
+        return self._client.submit(function, *arguments, pure=False, retries=RETRIES)
 
 
 def molecules_first(events: Iterator[Event], molecule_of: Mapping[int, str]) -> Iterator[Event]:
@@ -97,28 +145,6 @@ def molecules_first(events: Iterator[Event], molecule_of: Mapping[int, str]) -> 
             held.setdefault(molecule_of[key], []).append((key, outcome))
     for rows in held.values():  # of molecules that no worker survived
         yield from rows
-
-
-def _work_together(
-    client: Any, tasks: Iterator[Task], recipe: Recipe, with_positions: bool, molecule_of: dict[int, str]
-) -> Iterator[Event]:
-    """As `work_together`, events in any order; writes down the molecule of each row."""
-    molecules: OrderedDict[str, Any] = OrderedDict()
-    pending: dict[Any, str | int] = {}
-    for task in tasks:
-        molecule_of[task.row] = task.molecule
-        if task.molecule not in molecules:
-            _make_room(molecules)
-            molecule = client.submit(build_molecule, *recipe(task.molecule), pure=False, retries=RETRIES)
-            molecules[task.molecule] = molecule
-            pending[client.submit(without_system, molecule, pure=False, retries=RETRIES)] = task.molecule
-        molecules.move_to_end(task.molecule)
-        arguments = molecules[task.molecule], task.conformation, with_positions
-        pending[client.submit(label, *arguments, pure=False, retries=RETRIES)] = task.row
-        while len(pending) >= AHEAD * max(1, _threads(client)):
-            yield from _collect(pending)
-    while pending:
-        yield from _collect(pending)
 
 
 def _make_room(molecules: OrderedDict[str, Any]) -> None:
@@ -170,13 +196,13 @@ def _outcome(future: Any) -> Any:
 
 
 @contextmanager
-def hire(request: Request) -> Iterator[Callable[[Iterator[Task], Recipe, bool], Iterator[Event]]]:
-    """The function that does the work of a request, with the cluster it may need."""
+def make_executor(request: Request) -> Iterator[Executor]:
+    """The executor of a request, with the cluster it may need."""
     if request.scheduler is None and request.workers == 1:
-        yield work_alone
+        yield SerialExecutor()
         return
     with tempfile.TemporaryDirectory() as scratch, _client(request, scratch) as client:
-        yield lambda tasks, recipe, with_positions: work_together(client, tasks, recipe, with_positions)
+        yield DaskExecutor(client)
 
 
 @contextmanager
