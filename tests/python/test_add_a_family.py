@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import copy
-import importlib.machinery
-import importlib.util
+import math
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
+import openmm
 import openmmjump as oj
 import pytest
 import torch
-from openmmjump import _network, families
+from openmmjump import families
+from openmmjump.demo.runs import remove_safeguards
 from openmmjump.modelfile import ModelFile
 from openmmjump.network import load
+from openmmjump.testsystems.alanine_dipeptide import build_molecule
+from openmmjump.training.batches import make_atoms
 from openmmjump.training.checkpoint import Checkpoints
 from openmmjump.training.config import load as load_config
 from openmmjump.training.config_schema import ConfigError
 from openmmjump.training.trainer import Trainer
+from test_training_run import metrics
 from training_cases import SMALL, write_config
 
 #: Where the build puts the C++ part.
@@ -28,13 +33,11 @@ FOLDERS += sorted((Path(__file__).parents[2] / "build").glob("*/tests"))
 
 def load_native() -> bool:
     """Load the C++ part of the toy, which adds itself to the families of the engine; False if it isn't built."""
-    if "toy" in _network.families():
-        return True
     for folder in FOLDERS:
-        for file in sorted(folder.glob("**/toy_family*.so")):
-            loader = importlib.machinery.ExtensionFileLoader("toy_family", str(file))
-            spec = importlib.util.spec_from_file_location("toy_family", file, loader=loader)
-            loader.exec_module(importlib.util.module_from_spec(spec))
+        if list(folder.glob("toy_family*.so")):
+            sys.path.append(str(folder))
+            import toy_family  # noqa: F401
+
             return True
     return False
 
@@ -54,18 +57,21 @@ def toy():
 def make_config(folder, **changes):
     raw = copy.deepcopy(SMALL) | {"network": {"family": "toy"}, "sampler": {}}
     stage = {"kind": "toy", "iterations": 10, "batch": {"molecules": 8}, "learning_rate": 0.05}
+    raw["log_every"] = 1
     raw["stages"] = [stage | {"schedule": {"kind": "constant", "warmup_iterations": 0}, "ema_decay": 0.0}]
     folder.mkdir(exist_ok=True)
     return load_config(write_config(folder, raw, **changes))
 
 
-def expected(network, atoms, x0, noise):
+def expected(network, atoms, x0, noise, lag_time):
     """The next conformation by hand."""
+    memory = math.exp(-lag_time / math.exp(network.log_time.item()))
+    deviation = math.exp(network.log_spread.item()) * math.sqrt(1 - memory**2)
     parts = []
     for k in range(atoms.num_molecules):
         x = x0[atoms.molecule == k]
-        parts.append(x.mean(0) + network.memory.item() * (x - x.mean(0)))
-    return torch.cat(parts) + network.scale.item() * noise
+        parts.append(x.mean(0) + memory * (x - x.mean(0)))
+    return torch.cat(parts) + deviation * noise
 
 
 def test_it_trains_is_saved_loaded_and_jumps(toy, tmp_path):
@@ -73,28 +79,36 @@ def test_it_trains_is_saved_loaded_and_jumps(toy, tmp_path):
     before = {name: p.detach().clone() for name, p in trainer.network.named_parameters()}
     file = trainer.run()
     after = dict(trainer.network.named_parameters())
-    assert before.keys() == after.keys() == {"memory", "scale"}
+    assert before.keys() == after.keys() == {"log_time", "log_spread"}
     assert all(not torch.equal(before[name], after[name]) for name in before)
+    losses = [entry["loss"] for entry in metrics(tmp_path / "a", "train")]
+    assert losses[-1] < losses[0]
 
     stored = ModelFile.load(file)
-    assert (stored.family, stored.lag_time, stored.metadata()["sampler"]["type"]) == (
-        "toy",
-        100.0,
-        _network.family("toy").sampler_type,
-    )
+    assert (stored.family, stored.lag_time, stored.metadata()["sampler"]) == ("toy", 100.0, {"type": "relaxation"})
     network = load(file, torch.float64)
     assert all(torch.equal(network.get_parameter(name), after[name].double()) for name in after)
-    pairs = trainer.pair_sets(trainer.config.stages[0], held_out=False)[0]
-    from openmmjump.training.batches import make_atoms
-
-    atoms = make_atoms([pairs.system.molecule], torch.device("cpu")).repeat(2)
-    x0 = torch.from_numpy(np.concatenate([pairs.system.frames[0], pairs.system.frames[1]])).double()
+    system = trainer.systems[0][0]
+    atoms = make_atoms([system.molecule], torch.device("cpu")).repeat(2)
+    x0 = torch.from_numpy(np.concatenate(system.frames[:2])).double()
     noise = torch.randn(network.draws(1), len(x0), 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    jumped = network.jump(atoms, x0, noise)
-    torch.testing.assert_close(jumped, expected(network, atoms, x0, noise[-1]).detach(), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(network.jump(atoms, x0, noise), expected(network, atoms, x0, noise[0], 100.0))
+    network.lag_time = 3.0
+    torch.testing.assert_close(network.jump(atoms, x0, noise), expected(network, atoms, x0, noise[0], 3.0))
 
     model = oj.JumpModel.load(str(file))
     assert (model.getFamily(), model.getName(), model.getNumParameters()) == ("toy", "small", 2)
+    molecule = build_molecule()
+    graph = oj.MolecularGraph.fromTopology(molecule.topology, model)
+    integrator = oj.JumpIntegrator(model, graph, 300, 1, 0.002)
+    integrator.setRandomNumberSeed(1)
+    remove_safeguards(integrator)
+    context = openmm.Context(molecule.system, integrator, openmm.Platform.getPlatform("Reference"))
+    context.setPositions(molecule.positions)
+    integrator.step(1)
+    assert integrator.getLastJump().accepted
+    moved = context.getState(positions=True).getPositions(asNumpy=True)._value - molecule.positions
+    assert np.isfinite(moved).all() and np.abs(moved[molecule.heavy_atoms]).max() > 1e-3
 
 
 def test_a_resumed_run_goes_on_exactly(toy, tmp_path):

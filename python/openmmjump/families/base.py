@@ -96,7 +96,9 @@ class Family:
 
     def make_network(self, config: Config) -> NetworkModule:
         """A network with fresh weights."""
-        return self.network.initialize(self.network_config(config), int(config.seed))
+        network = self.network.initialize(self.network_config(config), int(config.seed))
+        network.lag_time, network.temperature = config.lag_time_ps or 0.0, config.temperature_K or 0.0
+        return network
 
 
 class StageObjective(torch.nn.Module):

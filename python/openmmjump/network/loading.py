@@ -17,7 +17,7 @@ def load(
     device: torch.device | str = "cpu",
     **settings: Any,
 ) -> NetworkModule:
-    """The network of a model, with its file's sampler: time grid, order, noise of the steps.
+    """The network of a model, with its file's sampler: time grid, order, noise of the steps, lag time.
 
     Args:
         model: a shipped model by its name, or a model file.
@@ -36,4 +36,5 @@ def load(
     file = ModelFile.load(models.resolve(model))
     network = families.find(file.family).network({**file.config, **settings}, file.tensors)
     network.time_grid, network.length_scale = file.time_grid, file.length_scale
+    network.lag_time, network.temperature = file.lag_time, file.temperature
     return network.to(device, dtype)

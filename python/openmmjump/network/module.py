@@ -38,6 +38,8 @@ class NetworkModule(nn.Module):
         config: all settings by name.
         time_grid: times of the sampler's steps, 0 to 1; None for equal steps.
         length_scale: length units of the network in one nm.
+        lag_time: time in ps that a jump covers, for families that take one.
+        temperature: K, for families that take one.
 
     Args:
         config: settings by name; what is absent has the published value.
@@ -54,7 +56,7 @@ class NetworkModule(nn.Module):
         super().__init__()
         self.config = _network.family(self.family).complete(dict(config))
         self.time_grid: list[float] | None = None
-        self.length_scale = 10.0
+        self.length_scale, self.lag_time, self.temperature = 10.0, 0.0, 0.0
         for name, tensor in tensors.items():
             _register(self, name, tensor)
         self.check_tensors()
@@ -93,7 +95,8 @@ class NetworkModule(nn.Module):
         Returns:
             The next conformation, (N, 3), in A.
         """
-        return self._sampler(self.times(noise, time_grid)).sample(atoms._batch, x0, noise)
+        sampler, inputs = self._sampler(self.times(noise, time_grid)), (atoms._batch, x0, noise)
+        return sampler.sample(*inputs, lag_time=self.lag_time, temperature=self.temperature)
 
     def times(self, noise: Noise, time_grid: Sequence[float] | None) -> list[float]:
         """The time grid of a jump: as given, of the model file, or of as many steps as the noise is for."""

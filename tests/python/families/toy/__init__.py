@@ -1,15 +1,16 @@
 """A family of networks that lives in the tests: what docs/dev/add-a-family.md builds. Its C++ part is ToyFamily.cpp.
 
-x1 = mean + memory (x0 - mean) + scale z, the transfer operator of an Ornstein-Uhlenbeck process around each molecule's
-mean position: two parameters, and an answer that is known.
+Each atom relaxes towards the centre of its molecule, an Ornstein-Uhlenbeck process whose relaxation time and spread are
+learned from pairs of frames.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
+import toy_family
 from openmmjump.families.base import Family, Stage, StageObjective
 from openmmjump.network import NetworkModule
 from openmmjump.training.batches import Example
@@ -17,30 +18,22 @@ from openmmjump.training.config_schema import setting
 
 
 class ToyNetwork(NetworkModule):
-    """The parameters `memory` and `scale` (A)."""
+    """The parameters `log_time`, the logarithm of a time in ps, and `log_spread`, that of a deviation in A."""
 
     family = "toy"
 
-    def moments(self, atoms: Any, x0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean (N, 3) and standard deviation in A of the next conformation."""
-        molecule = atoms.molecule.to(x0.device)
-        sums = torch.zeros(atoms.num_molecules, 3, dtype=x0.dtype, device=x0.device).index_add_(0, molecule, x0)
-        mean = (sums / torch.bincount(molecule)[:, None])[molecule]
-        return mean + self.memory * (x0 - mean), self.scale.squeeze()
-
 
 class ToyObjective(StageObjective):
-    """Minus the logarithm of the density that the network gives to pairs, per coordinate."""
+    """Minus the logarithm of the density that the network gives to pairs, per atom."""
 
-    def __init__(self, network: ToyNetwork):
+    def __init__(self, network: ToyNetwork, lag_time: float):
         super().__init__()
-        self.network = network
+        self.network, self.lag_time = network, lag_time
 
     def forward(self, example: Example) -> dict[str, torch.Tensor]:
-        mean, scale = self.network.moments(example.atoms, example.x0)
-        squares = (example.x1 - mean).square().mean(1) / scale.square()
-        weights = example.mask / example.mask.sum()
-        return {"loss": (weights * squares).sum() / 2 + scale.abs().log()}
+        tensors, atoms = dict(self.network.named_parameters()), example.atoms
+        likelihood = toy_family.log_likelihood(tensors, atoms._batch, example.x0, example.x1, self.lag_time)
+        return {"loss": -likelihood / len(atoms)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +41,13 @@ class ToyStage(Stage):
     """Its one stage of training."""
 
     kind: Literal["toy"] = setting(help="toy: the likelihood of pairs", tag=True)
+    lag_ps: float | None = setting(None, "time between the frames of a pair; by default the lag of the model", above=0)
 
-    def objective(self, network: Any) -> StageObjective:
-        return ToyObjective(network)
+    def with_defaults(self, config: Any) -> Stage:
+        return replace(self, lag_ps=self.lag_ps or config.lag_time_ps)
+
+    def objective(self, network: ToyNetwork) -> StageObjective:
+        return ToyObjective(network, self.lag_ps)
 
 
 class ToyFamily(Family):

@@ -206,18 +206,21 @@ def jump_samples(
 
 def annotate(molecule: Molecule, settings: OnPolicy, positions: np.ndarray) -> np.ndarray:
     """Energies (n), kJ/mol, of conformations (n, atoms, 3) in nm after minimisation; NaN where that failed."""
+    from openmmjump.annotation import LabelSettings
+    from openmmjump.annotation.worker import make_annotator
+
+    annotator = make_annotator(molecule.system, LabelSettings(platform=settings.platform))
+    return np.array([_final_energy(annotator, x) for x in positions])
+
+
+def _final_energy(annotator: Any, positions: np.ndarray) -> float:
+    """Energy of one conformation; NaN for a broken one, which has no label, so that the others go on."""
     import openmm
 
-    import openmmjump as oj
-
-    annotator = oj.EnergyAnnotator(molecule.system, oj.EnergyAnnotator.Tight, *_platform(settings))
-    energies = np.full(len(positions), np.nan)
-    for k, x in enumerate(positions):
-        try:
-            energies[k] = annotator.annotate(x).finalEnergy
-        except openmm.OpenMMException:  # a broken conformation has no label, and the others go on
-            continue
-    return energies
+    try:
+        return annotator.annotate(positions).finalEnergy
+    except openmm.OpenMMException:
+        return float("nan")
 
 
 def _platform(settings: OnPolicy) -> tuple[Any, dict[str, str]]:
