@@ -105,7 +105,8 @@ def test_errors_are_one_sentence(molecule):
     graph = MolecularGraph.fromTopology(molecule.topology, model)
     with pytest.raises(TypeError, match="the graph must be a MolecularGraph"):
         LearnedForce(model, molecule.topology)
-    cases.raises_sentence("only those of the family 'unisim'", lambda: LearnedForce(cases.shipped(), graph))
+    sentence = "is of the family 'pvb', whose models have no energies or forces"
+    cases.raises_sentence(sentence, lambda: LearnedForce(cases.shipped(), graph))
     kernel = LearnedForce(model, graph, LearnedForce.GuidanceKernel)
     cases.raises_sentence("no guidance kernel", lambda: make_context(molecule, kernel))
     head = make_force(molecule)
