@@ -29,9 +29,9 @@ import numpy as np
 import openmm
 from openmm import app, unit
 from openmmjump import annotation
-from openmmjump.data.peptides import trp_cage
-from openmmjump.data.snapshots import snapshots
-from openmmjump.data.villin import villin
+from openmmjump.testsystems.peptides import trp_cage
+from openmmjump.testsystems.snapshots import snapshots
+from openmmjump.testsystems.villin import villin
 from turns import describe_machine
 
 FORCE_FIELD = ("charmm36.xml", "implicit/gbn2.xml")

@@ -181,8 +181,8 @@ PYBIND11_MODULE(_network, module) {
     bindGraph(module);
     bindNoise(module);
     bindSettings(module);
-    bindFamilies(module);
     bindSampler(module);
+    bindFamilies(module);
     bindModelFile(module);
     for (const auto bind : FamilyBindings::getAll())
         bind(module);

@@ -16,8 +16,8 @@ from openmmjump.annotation import worker
 from openmmjump.annotation.inputs import find_sources, list_items
 from openmmjump.annotation.molecules import MoleculeSpec
 from openmmjump.annotation.preparation import prepare, prepare_molecule
-from openmmjump.data.peptides import ATOMS, build_peptide, trp_cage
-from openmmjump.data.snapshots import snapshots
+from openmmjump.testsystems.peptides import ATOMS, build_peptide, trp_cage
+from openmmjump.testsystems.snapshots import snapshots
 
 
 def read(*files, **settings):

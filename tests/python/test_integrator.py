@@ -26,7 +26,8 @@ import openmm
 import pytest
 from openmm import XmlSerializer, app, unit
 from openmmjump import GateSettings, JumpIntegrator, JumpModel, MolecularGraph, reporters
-from openmmjump.demo.molecule import ONE_THREAD, build_molecule, equilibrate
+from openmmjump.platforms import ONE_THREAD
+from openmmjump.testsystems.alanine_dipeptide import build_molecule, equilibrate
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OpenMMException = openmm.OpenMMException

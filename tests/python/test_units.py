@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openmm import Vec3, unit
 from openmmjump import EnergyAnnotator, annotation
-from openmmjump.data.snapshots import snapshots
 from openmmjump.evaluation import basins, compare, ensemble, geometry, histograms, kinetics, torsions
 from openmmjump.evaluation.estimates import Estimate
-from openmmjump.training.labels import label_frames
+from openmmjump.families.unisim.labels import label_frames
+from openmmjump.testsystems.snapshots import snapshots
 from openmmjump.units import to_array, to_unit
 
 NUMBERS = st.floats(-1e6, 1e6)

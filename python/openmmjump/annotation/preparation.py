@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from openmmjump.demo.molecule import ONE_THREAD
+from openmmjump.platforms import ONE_THREAD
 
 from .inputs import template_fixer
 from .molecules import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from openmmjump.demo.molecule import ONE_THREAD
+from openmmjump.platforms import ONE_THREAD
 
 from .inputs import one_sentence
 from .molecules import Array, Conformation, MoleculeSpec, PreparedMolecule, bond_sulfurs, make_topology

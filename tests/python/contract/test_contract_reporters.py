@@ -26,7 +26,7 @@ from contract_cases import (
 from openmm import app, unit
 from openmm.app.internal.xtc_utils import read_xtc
 from openmmjump import JumpIntegrator
-from openmmjump.demo.molecule import Molecule
+from openmmjump.molecule import Molecule
 
 STEP_SIZE = LAG_TIME + 3 * STEP  # ps
 

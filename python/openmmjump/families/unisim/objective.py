@@ -6,33 +6,41 @@ Plain torch on the differentiable methods of the C++ network. Positions in A, fo
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from .config import Sampler, UniSimLoss, UniSimNetwork, UniSimStage
-from .unisim_batches import EnergyExample, FieldExample, GuidanceBatch, GuidanceExample
+from openmmjump.families.base import StageObjective
+from openmmjump.training.config_schema import setting
+
+from .batches import EnergyExample, FieldExample, GuidanceBatch, GuidanceExample
+
+if TYPE_CHECKING:
+    from .stages import UniSimStage
 
 Parts = dict[str, Tensor]
 
 
-def unisim_config(network: UniSimNetwork, sampler: Sampler) -> dict[str, Any]:
-    """The config of openmmjump.network.UniSim but for the temperature."""
-    names = (
-        "hidden_dim", "ffn_dim", "rbf_dim", "expansion_dim", "heads", "layers", "inter_neighbors", "energy_heads",
-        "vector_heads", "guidance_kernel", "cutoff", "hydrogen_cutoff", "noise_scale", "vel_scale", "gamma_clip",
-        "guidance_strength", "guidance_scale",
-    )  # fmt: skip
-    settings = {"step_noise": sampler.step_noise, "order": sampler.order}
-    return {name: getattr(network, name) for name in names} | settings
+@dataclass(frozen=True)
+class UniSimLoss:
+    """Weights of the parts of UniSim's losses; each stage has its own parts."""
+
+    velocity: float = setting(5.0, "field: error of the velocity head", minimum=0)
+    denoiser: float = setting(1.0, "field: error of the denoiser", minimum=0)
+    ligand: float = setting(5.0, "field: error of the velocity head on the atoms of ligands", minimum=0)
+    distances: float = setting(0.25, "field: error of the expected distances below `distance_cutoff_A`", minimum=0)
+    distance_cutoff_A: float = setting(6.0, "field: longest distance that counts", above=0)
+    boundary: float = setting(1.0, "guidance: errors of B0 and B1, the forces at both ends", minimum=0)
+    interior: float = setting(1.0, "guidance: error of the intermediate force", minimum=0)
 
 
-class UniSimObjective(torch.nn.Module):
+class UniSimObjective(StageObjective):
     """The loss of one of UniSim's stages.
 
     Args:
-        network: an openmmjump.network.UniSim.
+        network: an openmmjump.families.unisim.UniSim.
         stage: which stage, with the weights of the parts of its loss.
     """
 

@@ -1,29 +1,33 @@
-"""The objective of energy-based alignment for bridge models; the arithmetic of the losses is in `align_losses`."""
+"""The objective of energy-based alignment for bridge models; the arithmetic of the losses is in `losses`."""
 
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from .align_batches import AlignExample
-from .align_losses import boltzmann_logits, dpo_loss, eba_loss, model_logits, structure_loss
-from .batches import loss_settings
-from .config import AlignStage, Times, grid_powers
-from .objective import Objective
+from openmmjump.families.base import StageObjective, Weights
+from openmmjump.families.pvb.objective import Objective
+from openmmjump.training.settings import Times, grid_powers
+
+from .batches import AlignExample
+from .losses import boltzmann_logits, dpo_loss, eba_loss, model_logits, structure_loss
+
+if TYPE_CHECKING:
+    from .stages import AlignStage
 
 # The displacement Y1 - Y_t is the drift times (1 - t), and a head predicts the drift times (1 - t) to this power.
 HEAD_POWER = {"drift": 0.0, "scaled": 0.5, "endpoint": 1.0}
 CLIP = 0.1  # smallest sqrt(t (1 - t)) in the target of a head; specification of PVB, section 6
 
 
-class AlignObjective(torch.nn.Module):
+class AlignObjective(StageObjective):
     """The loss of a stage eba or dpo, with that of ordinary pairs where the stage retains them.
 
     Args:
-        network: the openmmjump.network.PVB that is trained.
+        network: the openmmjump.families.pvb.PVB that is trained.
         stage: settings.
     """
 
@@ -31,7 +35,7 @@ class AlignObjective(torch.nn.Module):
         super().__init__()
         self.network, self.stage = network, stage
         self.reference = frozen(network) if stage.reference else None
-        self.ordinary = Objective(network, loss_settings(stage))
+        self.ordinary = Objective(network, stage)
 
     def forward(self, example: AlignExample) -> dict[str, Tensor]:
         """Scalars: ``loss``; ``alignment``, its part that aligns; ``fit``, the part of it that vanishes where the model
@@ -61,6 +65,21 @@ class AlignObjective(torch.nn.Module):
             with torch.no_grad():
                 reference = conformation_losses(self.reference, example, stage)
         return target.to(losses.dtype), model_logits(losses, reference, stage.T)
+
+    def kept_state(self) -> Weights | None:
+        """The weights of the reference network."""
+        if self.reference is None:
+            return None
+        return {name: tensor.detach() for name, tensor in self.reference.state_dict().items()}
+
+    def load_kept_state(self, state: Weights | None) -> None:
+        if state is not None:
+            self.reference.load_state_dict(state)
+
+    def refresh(self, weights: Weights) -> None:
+        """Make these weights those of the reference network."""
+        if self.reference is not None:
+            self.reference.load_state_dict(weights)
 
 
 def frozen(network: torch.nn.Module) -> torch.nn.Module:

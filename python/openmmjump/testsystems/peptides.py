@@ -84,7 +84,7 @@ def _minimise(topology: Any, positions: Array) -> Array:
     import openmm
     from openmm import app
 
-    from openmmjump.demo.molecule import ONE_THREAD
+    from openmmjump.platforms import ONE_THREAD
 
     system = app.ForceField("amber14-all.xml", "implicit/obc2.xml").createSystem(topology)
     platform = openmm.Platform.getPlatform("CPU")

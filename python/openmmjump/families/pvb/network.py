@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
 from openmmjump import _network
 from openmmjump.network.atoms import Atoms
-from openmmjump.network.module import Family, NetworkModule
-
-NoiseStream = _network.NoiseStream
-
-Guidance = Callable[[Tensor, float], Tensor]
+from openmmjump.network.module import Guidance, NativeNetwork, Noise
 
 
-def uniform_grid(steps: int) -> list[float]:
-    """Times 0 ... 1 of equal steps, the published grid."""
-    return _network.uniform_grid(steps)
-
-
-def dense_grid(steps: int) -> list[float]:
-    """Times 0 ... 1 that are dense at both ends: t = (1 - (1 - u)^2)^2 at equal steps of u."""
-    return _network.dense_grid(steps)
-
-
-class PVB(NetworkModule):
+class PVB(NativeNetwork):
     """The encoder, decoder and heads of PVB; everything but the parameters lives in C++.
 
     The parameters are the given tensors, under their published names, so `state_dict()` is what a model file holds.
@@ -44,15 +30,8 @@ class PVB(NetworkModule):
         ValueError: naming the setting or the tensor that is wrong.
     """
 
-    _family = Family(
-        network=_network.PvbNetwork,
-        full_config=_network.full_config,
-        list_tensors=_network.list_tensors,
-        initialize=_network.initialize,
-        kinds=dict.fromkeys(
-            ("hidden_dim", "ffn_dim", "rbf_dim", "heads", "layers", "encoder_layers", "k_neighbors", "order"), int
-        ),
-    )
+    family = "pvb"
+    native_class = _network.PvbNetwork
 
     @property
     def has_velocity(self) -> bool:
@@ -76,38 +55,41 @@ class PVB(NetworkModule):
         displacement Y1 - Y_t of an endpoint network."""
         return self.native().fields(atoms._batch, t, y0, yt)
 
+    def draws(self, steps: int) -> int:
+        return steps
+
     def jump(
         self,
         atoms: Atoms,
         x0: Tensor,
-        encoder_noise: Tensor | Sequence[NoiseStream],
-        sde_noise: Tensor | None = None,
+        noise: Noise,
         time_grid: Sequence[float] | None = None,
         *,
         ode: bool = False,
         guidance: Guidance | None = None,
         guidance_at_end_point: bool = False,
-        all_states: bool = True,
+        all_states: bool = False,
     ) -> Tensor:
         """One jump of the sampler.
 
         Args:
             x0: (N, 3) present conformation in A.
-            encoder_noise: (N, 3) standard normal numbers; or noise streams, one for each replica of the batch, which
-                then give all the noise.
-            sde_noise: (steps - 1, N, 3) standard normal numbers.
-            time_grid: the steps + 1 times from 0 to 1; default: equal steps, as many as sde_noise is for (else 10).
+            noise: (steps, N, 3) standard normal numbers, the first of them for the encoder; or noise streams, one for
+                each replica of the batch.
+            time_grid: the steps + 1 times from 0 to 1; default: those of the model file, or else equal steps, as many
+                as the noise is for (else 10).
             ode: follow the velocity without noise instead of the drift.
             guidance: function of (Y_t, t) giving a force (N, 3) in A to add to the drift.
             guidance_at_end_point: give the function the expected end point instead of Y_t, and bring its force back by
                 the transposed Jacobian of the network.
             all_states: return every point, (steps + 1, N, 3), the first being Y0; or else only the last, (N, 3).
         """
-        if time_grid is None:
-            time_grid = uniform_grid(10 if sde_noise is None else sde_noise.shape[0] + 1)
-        noise: Any = (encoder_noise, sde_noise) if isinstance(encoder_noise, Tensor) else list(encoder_noise)
+        given: Any = list(noise)
+        if isinstance(noise, Tensor):
+            given = noise[0], noise[1:] if len(noise) > 1 else None
+        grid = self.times(noise, time_grid)
         return _network.jump(
-            self.native(), atoms._batch, x0, noise, list(time_grid), ode, guidance, guidance_at_end_point, all_states
+            self.native(), atoms._batch, x0, given, grid, ode, guidance, guidance_at_end_point, all_states
         )
 
     def bridge_loss(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from .batches import Collator, Example, draw_times, make_atoms
-from .config import AlignStage, States
-from .pairs import Items, PairSet, draw, superpose, torsion_angle
+from openmmjump.training.batches import Collator, Example, draw_times, make_atoms
+from openmmjump.training.pairs import Items, PairSet, draw, superpose, torsion_angle
+
+from .settings import States
+
+if TYPE_CHECKING:
+    from .stages import AlignStage
 
 
 @dataclass

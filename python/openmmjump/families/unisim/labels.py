@@ -2,8 +2,8 @@
 
 ::
 
-    python -m openmmjump.training.labels molecule.pdb --force-field amber14-gbn2 --frames 1000 --output labels
-    python -m openmmjump.training.labels --smiles 'CC(=O)NC' --frames 50 --output labels
+    python -m openmmjump.families.unisim.labels molecule.pdb --force-field amber14-gbn2 --frames 1000 --output labels
+    python -m openmmjump.families.unisim.labels --smiles 'CC(=O)NC' --frames 50 --output labels
 
 The first writes ``labels/molecule.pdb`` and ``labels/molecule.npz`` (``positions`` in nm, ``forces`` in kJ/mol/nm,
 ``energies`` in kJ/mol), an entry of ``data``; the second ``labels/conformers.pdb`` with conformers from RDKit, an entry
@@ -209,7 +209,7 @@ def write_conformers(smiles: str, file: Path, count: int, seed: int = 0) -> Path
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command ``python -m openmmjump.training.labels``."""
+    """The command ``python -m openmmjump.families.unisim.labels``."""
     parser = argparse.ArgumentParser(description="Make labelled frames, or conformers, to train UniSim with.")
     parser.add_argument("pdb", type=Path, nargs="?", help="molecule with all its hydrogens")
     parser.add_argument("--smiles", help="instead of a PDB file: write conformers of this small molecule")

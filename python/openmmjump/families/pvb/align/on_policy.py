@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from . import randomness
-from .config import Config, OnPolicy
-from .export import Run, model_file
-from .frames import ANGSTROM_PER_NM, System, count_residues, load_topology
-from .pairs import PairSet
-from .randomness import Stream
-from .schema import ConfigError
+from openmmjump.families.base import Weights
+from openmmjump.molecule import Molecule
+from openmmjump.platforms import ONE_THREAD
+from openmmjump.training import randomness
+from openmmjump.training.config_schema import ConfigError
+from openmmjump.training.frames import ANGSTROM_PER_NM, PreparedSystem, count_residues, load_topology
+from openmmjump.training.pairs import PairSet
+from openmmjump.training.randomness import Stream
+
+from .settings import OnPolicy
+
+if TYPE_CHECKING:
+    from openmmjump.training.config import Config
 
 FRICTION = 1.0  # 1/ps, of the dynamics after a jump
 
@@ -39,24 +45,32 @@ class Made:
     failed: int
 
 
-class Policy:
+class OnPolicySampling:
     """The samples of the model being aligned, in a replay buffer.
 
     Args:
         config, number: of the run, and which of its stages.
         topology: file of the molecule with all its atoms; its positions are where the first round starts.
         system: the prepared molecule.
-        systems: all of the run, for the vocabulary of the model that samples.
+        write: writes the model file that samples.
 
     Raises:
         ConfigError: the System or the force field doesn't fit the topology.
     """
 
-    def __init__(self, config: Config, number: int, topology: Path, system: System, systems: Sequence[System]):
+    def __init__(
+        self,
+        config: Config,
+        number: int,
+        topology: Path,
+        system: PreparedSystem,
+        write: Callable[[Weights, Path], None],
+    ):
         stage = config.stages[number]
         self.config, self.number, self.settings = config, number, stage.on_policy
         self.every = stage.iterations // stage.on_policy.rounds
-        self.stage, self.system, self.systems = stage, system, systems
+        self.stage, self.system, self.write = stage, system, write
+        self.refreshes = stage.on_policy.refresh_reference
         self.residues = count_residues(load_topology(topology).topology)
         self.molecule = load_molecule(topology, stage.on_policy, f"stages.{number}.on_policy")
         self.frames = np.empty((0, system.molecule.size, 3), np.float32)
@@ -67,13 +81,12 @@ class Policy:
         """Whether a round begins before this iteration of the stage."""
         return iteration >= self.round * self.every and self.round < self.settings.rounds
 
-    def make(self, weights: Mapping[str, torch.Tensor]) -> Made:
+    def make(self, weights: Weights) -> Made:
         """Sample and label one round with the given weights; the same for the same seed, stage and round."""
         rng = randomness.generator(self.config.seed, Stream.SAMPLES, self.number, self.round)
-        run = Run(self.config, self.systems, 0, 0.0, "")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.safetensors"
-            model_file(weights, run).save(file)
+            self.write(weights, file)
             seed = int(rng.integers(1, 2**31 - 1))
             positions = jump_samples(file, self.molecule, self.settings, self.config.temperature_K, self.last, seed)
         energies = annotate(self.molecule, self.settings, positions)
@@ -98,12 +111,17 @@ class Policy:
             f"{made.energies.mean():.1f} (std {made.energies.std():.1f}) kJ/mol{failed}."
         )
 
+    def sets(self, sets: Sequence[PairSet]) -> list[PairSet] | None:
+        """The replay buffer, and ordinary pairs."""
+        return [self.pair_set(), *(s for s in sets if s.lag > 0)] if self.round > 0 else None
+
     def pair_set(self) -> PairSet:
         """The buffer as something to draw from; the newest round alone tells the populations of states."""
         total = len(self.frames)
         starts = np.arange(total + 1)
         names = self.system.name, self.system.molecule
-        system = System(*names, self.frames, starts, None, [], "", energies=self.energies, residues=self.residues)
+        labels = {"energies": self.energies, "residues": self.residues}
+        system = PreparedSystem(*names, self.frames, starts, None, [], "", **labels)
         counted = np.arange(total - self.newest, total)
         return PairSet(system, np.arange(total), 0, None, 1.0, None, counted=counted)
 
@@ -119,16 +137,7 @@ class Policy:
         self.round, self.newest = state["round"], state["newest"]
 
 
-@dataclass
-class AllAtoms:
-    """A molecule with all its atoms as OpenMM knows it: Topology, System, positions (atoms, 3) in nm."""
-
-    topology: Any
-    system: Any
-    positions: np.ndarray
-
-
-def load_molecule(topology: Path, settings: OnPolicy, path: str) -> AllAtoms:
+def load_molecule(topology: Path, settings: OnPolicy, path: str) -> Molecule:
     """Read the molecule and make its System.
 
     Raises:
@@ -151,11 +160,11 @@ def load_molecule(topology: Path, settings: OnPolicy, path: str) -> AllAtoms:
     if system.getNumParticles() != file.topology.getNumAtoms():
         counts = f"{system.getNumParticles()} particles, but {topology.name} {file.topology.getNumAtoms()} atoms"
         raise ConfigError([f"{path}.system has {counts}."])
-    return AllAtoms(file.topology, system, np.array(file.positions.value_in_unit(unit.nanometer)))
+    return Molecule(file.topology, system, np.array(file.positions.value_in_unit(unit.nanometer)))
 
 
 def jump_samples(
-    model: Path, molecule: AllAtoms, settings: OnPolicy, temperature: float, start: np.ndarray | None, seed: int
+    model: Path, molecule: Molecule, settings: OnPolicy, temperature: float, start: np.ndarray | None, seed: int
 ) -> np.ndarray:
     """Conformations (samples, atoms, 3) in nm of a JumpIntegrator: jumps, each followed by a little dynamics.
 
@@ -195,25 +204,28 @@ def jump_samples(
     return result
 
 
-def annotate(molecule: AllAtoms, settings: OnPolicy, positions: np.ndarray) -> np.ndarray:
+def annotate(molecule: Molecule, settings: OnPolicy, positions: np.ndarray) -> np.ndarray:
     """Energies (n), kJ/mol, of conformations (n, atoms, 3) in nm after minimisation; NaN where that failed."""
+    from openmmjump.annotation import LabelSettings
+    from openmmjump.annotation.worker import make_annotator
+
+    annotator = make_annotator(molecule.system, LabelSettings(platform=settings.platform))
+    return np.array([_final_energy(annotator, x) for x in positions])
+
+
+def _final_energy(annotator: Any, positions: np.ndarray) -> float:
+    """Energy of one conformation; NaN for a broken one, which has no label, so that the others go on."""
     import openmm
 
-    import openmmjump as oj
-
-    annotator = oj.EnergyAnnotator(molecule.system, oj.EnergyAnnotator.Tight, *_platform(settings))
-    energies = np.full(len(positions), np.nan)
-    for k, x in enumerate(positions):
-        try:
-            energies[k] = annotator.annotate(x).finalEnergy
-        except openmm.OpenMMException:  # a broken conformation has no label, and the others go on
-            continue
-    return energies
+    try:
+        return annotator.annotate(positions).finalEnergy
+    except openmm.OpenMMException:
+        return float("nan")
 
 
 def _platform(settings: OnPolicy) -> tuple[Any, dict[str, str]]:
     """The platform and its properties, with which the same seed gives the same samples."""
     import openmm
 
-    properties = {"Threads": "1", "DeterministicForces": "true"} if settings.platform == "CPU" else {}
+    properties = ONE_THREAD if settings.platform == "CPU" else {}
     return openmm.Platform.getPlatform(settings.platform), properties

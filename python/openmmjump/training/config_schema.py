@@ -12,7 +12,8 @@ import math
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
@@ -27,6 +28,19 @@ class ConfigError(ValueError):
         super().__init__("\n".join(faults))
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which classes a mapping may be for, where that depends on another setting.
+
+    Attributes:
+        classes: one class, or several that their tag tells apart; none where a fault elsewhere keeps it open.
+        explain: a sentence's end for a key that none of them has, such as "is a setting of another family", or None.
+    """
+
+    classes: tuple[type, ...]
+    explain: Callable[[str], str | None] = lambda key: None
+
+
 def setting(
     default: Any = dataclasses.MISSING,
     help: str = "",
@@ -38,16 +52,19 @@ def setting(
     maximum: float | None = None,
     free: bool = False,
     tag: bool = False,
+    choose: Callable[[Mapping[str, Any]], Choice] | None = None,
 ) -> Any:
     """Declare a field of a configuration class.
 
     ``above``/``below`` are exclusive limits, ``minimum``/``maximum`` inclusive ones; they hold for every number of a
     list. ``free`` marks what may change when a run is resumed because it doesn't change the weights.
     ``tag`` marks the field, a Literal, whose value says which class of a union of classes a mapping is for; where it
-    has a default, the first class of the union is meant if the mapping doesn't hold it.
+    has a default, the first class of the union is meant if the mapping doesn't hold it. ``choose`` is given the mapping
+    that holds the field and says which dataclasses its value, or the items of its list, may be of.
     """
     limits = {"above": above, "minimum": minimum, "below": below, "maximum": maximum}
-    metadata = {"help": help, "free": free, "tag": tag, "limits": {k: v for k, v in limits.items() if v is not None}}
+    metadata = {"help": help, "free": free, "tag": tag, "choose": choose}
+    metadata["limits"] = {k: v for k, v in limits.items() if v is not None}
     if factory is not dataclasses.MISSING:
         return dataclasses.field(default_factory=factory, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -78,7 +95,9 @@ def _show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _dataclass(cls: type, value: Any, path: str, faults: list[str]) -> Any:
+def _dataclass(
+    cls: type, value: Any, path: str, faults: list[str], explain: Callable[[str], str | None] = lambda key: None
+) -> Any:
     if value is None:
         value = {}
     if not isinstance(value, Mapping):
@@ -88,11 +107,15 @@ def _dataclass(cls: type, value: Any, path: str, faults: list[str]) -> Any:
     before = len(faults)
     for key in value:
         if key not in fields:
-            faults.append(f"{_join(path, key)} is not a known key{_suggestion(str(key), fields)}.")
+            fault = explain(str(key)) or f"is not a known key{_suggestion(str(key), fields)}"
+            faults.append(f"{_join(path, key)} {fault}.")
     hints = typing.get_type_hints(cls)
     arguments = {}
     for name, field in fields.items():
-        if name in value:
+        choose = field.metadata.get("choose")
+        if choose is not None and (name in value or field.default_factory is not dataclasses.MISSING):
+            arguments[name] = _chosen(choose(value), hints[name], value.get(name), _join(path, name), faults)
+        elif name in value:
             arguments[name] = _value(hints[name], value[name], _join(path, name), faults)
             _check_limits(arguments[name], field.metadata.get("limits", {}), _join(path, name), faults)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
@@ -108,6 +131,18 @@ def _dataclass(cls: type, value: Any, path: str, faults: list[str]) -> Any:
 def _suggestion(key: str, known: Any) -> str:
     near = difflib.get_close_matches(key, list(known), n=1)
     return f"; did you mean {near[0]}" if near else f" (known keys: {', '.join(known)})"
+
+
+def _chosen(choice: Choice, hint: Any, value: Any, path: str, faults: list[str]) -> Any:
+    """A dataclass, or the list of them that the hint asks for, of the classes chosen; None if none are."""
+    if not choice.classes:
+        return None
+    if typing.get_origin(hint) is not list:
+        return _tagged(choice.classes, value, path, faults, choice.explain)
+    if not isinstance(value, list):
+        faults.append(f"{path} must be a list, not {_show(value)}.")
+        return None
+    return [_tagged(choice.classes, item, f"{path}.{k}", faults, choice.explain) for k, item in enumerate(value)]
 
 
 def _value(hint: Any, value: Any, path: str, faults: list[str]) -> Any:
@@ -134,8 +169,6 @@ def _union(hints: tuple, value: Any, path: str, faults: list[str]) -> Any:
     """The first alternative that fits; the faults of the alternative with the right shape otherwise."""
     if value is None and type(None) in hints:
         return None
-    if all(dataclasses.is_dataclass(hint) for hint in hints):
-        return _tagged(hints, value, path, faults)
     best: list[str] | None = None
     for hint in (h for h in hints if h is not type(None)):
         trial: list[str] = []
@@ -148,17 +181,19 @@ def _union(hints: tuple, value: Any, path: str, faults: list[str]) -> Any:
     return None
 
 
-def _tagged(classes: tuple, value: Any, path: str, faults: list[str]) -> Any:
+def _tagged(
+    classes: tuple[type, ...], value: Any, path: str, faults: list[str], explain: Callable[[str], str | None]
+) -> Any:
     """One of several classes, chosen by the field that is marked as their tag."""
-    (name,) = (field.name for field in dataclasses.fields(classes[0]) if field.metadata.get("tag"))
-    choices = {c: cls for cls in classes for c in typing.get_args(typing.get_type_hints(cls)[name])}
-    if not isinstance(value, Mapping) or name not in value:
-        return _dataclass(classes[0], value, path, faults)
-    tag = value[name]
+    names = [field.name for field in dataclasses.fields(classes[0]) if field.metadata.get("tag")]
+    if not names or not isinstance(value, Mapping) or names[0] not in value:
+        return _dataclass(classes[0], value, path, faults, explain)
+    choices = {c: cls for cls in classes for c in typing.get_args(typing.get_type_hints(cls)[names[0]])}
+    tag = value[names[0]]
     if not isinstance(tag, str) or tag not in choices:
-        faults.append(f"{_join(path, name)} must be one of {', '.join(choices)}, not {_show(tag)}.")
+        faults.append(f"{_join(path, names[0])} must be one of {', '.join(choices)}, not {_show(tag)}.")
         return None
-    return _dataclass(choices[tag], value, path, faults)
+    return _dataclass(choices[tag], value, path, faults, explain)
 
 
 def _scalar(hint: Any, value: Any, path: str, faults: list[str]) -> Any:

@@ -59,7 +59,7 @@ def _make_context(topology: Any, temperature: float, seed: int) -> Any:
     import openmm
     from openmm import app
 
-    from openmmjump.demo.molecule import ONE_THREAD
+    from openmmjump.platforms import ONE_THREAD
 
     system = app.ForceField("amber14-all.xml").createSystem(
         topology, nonbondedMethod=app.CutoffNonPeriodic, nonbondedCutoff=1.0, constraints=app.HBonds

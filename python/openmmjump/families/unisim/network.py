@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 
 from openmmjump import _network
 from openmmjump.network.atoms import Atoms
-from openmmjump.network.module import Family, NetworkModule
-from openmmjump.network.pvb import Guidance, NoiseStream, uniform_grid
+from openmmjump.network.module import Guidance, NativeNetwork, Noise
 
 
-class UniSim(NetworkModule):
+class UniSim(NativeNetwork):
     """The encoder and heads of UniSim, and its guidance kernel; everything but the parameters lives in C++.
 
     The parameters are the given tensors, under their names, so `state_dict()` is what a model file holds. Positions are
@@ -32,20 +30,8 @@ class UniSim(NetworkModule):
         ValueError: naming the setting, the tensor or the atom that is wrong.
     """
 
-    _family = Family(
-        network=_network.UniSimNetwork,
-        full_config=_network.full_unisim_config,
-        list_tensors=_network.list_unisim_tensors,
-        initialize=_network.initialize_unisim,
-        kinds=dict.fromkeys(("vector_heads", "guidance_kernel"), bool)
-        | dict.fromkeys(
-            (
-                "hidden_dim", "ffn_dim", "rbf_dim", "expansion_dim", "heads", "layers", "inter_neighbors",
-                "energy_heads", "order",
-            ),
-            int,
-        ),
-    )  # fmt: skip
+    family = "unisim"
+    native_class = _network.UniSimNetwork
 
     @property
     def sigma(self) -> float:
@@ -76,40 +62,40 @@ class UniSim(NetworkModule):
         """The guidance kernel (1 - t) B0 + t B1 + t (1 - t) M, (N, 3), in MJ/mol/nm."""
         return self.native().guidance(atoms._batch, t, y)
 
+    def draws(self, steps: int) -> int:
+        return steps - 1  # none for the last step
+
     def jump(
         self,
         atoms: Atoms,
         x0: Tensor,
-        noise: Tensor | Sequence[NoiseStream],
+        noise: Noise,
         time_grid: Sequence[float] | None = None,
         *,
         guidance: Guidance | None = None,
         guidance_at_end_point: bool = False,
         max_atoms: int | None = None,
-        all_states: bool = True,
+        all_states: bool = False,
     ) -> Tensor:
         """One jump of the sampler.
 
         Args:
             x0: (N, 3) present conformation in A.
             noise: (steps - 1, N, 3) standard normal numbers; or noise streams, one for each replica of the batch.
-            time_grid: the steps + 1 times from 0 to 1; default: equal steps, as many as the noise is for (else 15).
+            time_grid: the steps + 1 times from 0 to 1; default: those of the model file, or else equal steps, as many
+                as the noise is for (else 15).
             guidance: function of (X_t, t) giving a force (N, 3) in A to add to the drift.
             guidance_at_end_point: give the function the expected end point instead of X_t, and bring its force back by
                 the transposed Jacobian of the network.
             max_atoms: above so many atoms the network is evaluated in tiles; 0 for no limit.
             all_states: return every point, (steps + 1, N, 3), the first being x0; or else only the last, (N, 3).
         """
-        streams = None if isinstance(noise, Tensor) else list(noise)
-        if time_grid is None:
-            time_grid = uniform_grid(15 if streams is not None else noise.shape[0] + 1)
-        source: Any = noise if streams is None else streams
         return _network.jump_unisim(
             self.native(),
             atoms._batch,
             x0,
-            source,
-            list(time_grid),
+            noise if isinstance(noise, Tensor) else list(noise),
+            self.times(noise, time_grid),
             guidance,
             guidance_at_end_point,
             max_atoms,

@@ -1,4 +1,4 @@
-"""Which OpenMM platform is the fastest on this machine, for jumps and for molecular dynamics."""
+"""OpenMM's platforms: how the CPU platform is repeatable, and which platform is the fastest on this machine."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .molecule import ONE_THREAD, Molecule
-from .settings import TEMPERATURE
+from openmmjump.molecule import Molecule
 
+#: Of the CPU platform: the fastest for a small molecule, and the same result each time.
+ONE_THREAD = {"Threads": "1", "DeterministicForces": "true"}
 #: Platforms to choose from, with properties. The last, made to be clear and not fast, is tried if there is no other.
 PLATFORMS = (("CUDA", {}), ("HIP", {}), ("OpenCL", {}), ("CPU", ONE_THREAD), ("CPU", {}), ("Reference", {}))
 
@@ -24,14 +25,14 @@ class PlatformChoice:
     def __str__(self) -> str:
         return f"{self.name}, 1 thread" if self.properties.get("Threads") == "1" else self.name
 
-    def simulation(self, molecule: Molecule, integrator: Any) -> Any:
-        """A Simulation of the molecule, with velocities."""
+    def simulation(self, molecule: Molecule, integrator: Any, temperature: float = 300.0) -> Any:
+        """A Simulation of the molecule, with velocities of a temperature in K."""
         from openmm import Platform, app
 
         platform = Platform.getPlatform(self.name)
         simulation = app.Simulation(molecule.topology, molecule.system, integrator, platform, self.properties)
         simulation.context.setPositions(molecule.positions)
-        simulation.context.setVelocitiesToTemperature(TEMPERATURE, 1)
+        simulation.context.setVelocitiesToTemperature(temperature, 1)
         return simulation
 
 

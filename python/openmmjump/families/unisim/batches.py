@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from .batches import Collator, draw_times, make_atoms
-from .config import Subgraphs, UniSimStage
-from .frames import System
-from .molecule import Molecule
-from .pairs import Items, PairSet, draw
-from .schema import ConfigError
+from openmmjump.training.batches import Collator, make_atoms
+from openmmjump.training.config_schema import ConfigError, setting
+from openmmjump.training.frames import PreparedSystem
+from openmmjump.training.molecule import NetworkMolecule
+from openmmjump.training.pairs import Items, PairSet, draw
+from openmmjump.training.settings import Fault
+
+if TYPE_CHECKING:
+    from .stages import UniSimStage
 
 BLOCK = 1000  # atoms from which one centre of a subgraph is drawn
 COST_SAMPLES = 16  # subgraphs from which the cost of a large molecule is estimated
@@ -129,6 +132,19 @@ class GuidanceExample:
 # ------------------------------------------------------------------------------------------------------- subgraphs
 
 
+@dataclass(frozen=True)
+class Subgraphs:
+    """Of large molecules, an environment is the network's input, and the losses are those of its middle."""
+
+    above_atoms: int = setting(1000, "molecules of more atoms are cut", minimum=1)
+    environment_A: float = setting(20.0, "distance from the centre atom of the atoms that are the input", above=0)
+    gradient_A: float = setting(8.0, "distance from the centre atom of the atoms whose errors count", above=0)
+
+    def check(self) -> Iterable[Fault]:
+        if self.gradient_A > self.environment_A:
+            yield "gradient_A", "must not be above environment_A."
+
+
 def choose_center(natoms: int, u: Sequence[float]) -> int:
     """The centre atom of a subgraph, from two uniform numbers: a block of 1000 atoms, and an atom in it."""
     block = BLOCK * int(u[0] * -(-natoms // BLOCK))
@@ -157,7 +173,7 @@ def subgraph_cost(gradient: np.ndarray) -> float:
     return float(gradient.sum() + 0.5 * (~gradient).sum())
 
 
-def batch_cost(system: System, settings: Subgraphs) -> int:
+def batch_cost(system: PreparedSystem, settings: Subgraphs) -> int:
     """What one frame of a system takes of the atoms of a batch; of large molecules, the mean of some subgraphs."""
     natoms = system.molecule.size
     if natoms <= settings.above_atoms:
@@ -171,11 +187,11 @@ def batch_cost(system: System, settings: Subgraphs) -> int:
     return round(float(np.mean(costs)))
 
 
-def cut(molecule: Molecule, rows: np.ndarray) -> Molecule:
+def cut(molecule: NetworkMolecule, rows: np.ndarray) -> NetworkMolecule:
     """Some atoms of a molecule, without bonds, which UniSim doesn't look at."""
     none = np.empty((0, 2), np.int64)
     columns = [a[rows] for a in (molecule.atom_type, molecule.block_type)]
-    return Molecule(*columns, none, molecule.edge_mask[rows], molecule.atoms[rows])
+    return NetworkMolecule(*columns, none, molecule.edge_mask[rows], molecule.atoms[rows])
 
 
 # --------------------------------------------------------------------------------------------------------- drawing
@@ -185,27 +201,13 @@ def draw_items(stage: UniSimStage, sets: Sequence[PairSet], rng: np.random.Gener
     """Draw a batch: stage energy from sets of one energy head, stage guidance from one molecule."""
     if stage.kind == "field":
         return draw(sets, stage.full_batch, rng)
-    keys = [s.head if stage.kind == "energy" else k for k, s in enumerate(sets)]
+    keys = [s.entry.energy_head if stage.kind == "energy" else k for k, s in enumerate(sets)]
     groups = sorted(set(keys))
     chances = np.array([sum(s.weight for s, key in zip(sets, keys, strict=True) if key == g) for g in groups])
     edges = np.cumsum(chances) / chances.sum()
     chosen = groups[min(int(np.searchsorted(edges, rng.random(), side="right")), len(groups) - 1)]
     alone = [s if key == chosen else replace(s, weight=0.0) for s, key in zip(sets, keys, strict=True)]
     return draw(alone, stage.full_batch, rng)
-
-
-def draw_stage_times(stage: UniSimStage, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Times (n) of a batch of n molecules: stage energy 0 or 1 for all at random, others as configured."""
-    if stage.kind == "energy":
-        return np.full(count, float(rng.integers(2)))
-    return draw_times(stage.times, count, rng)
-
-
-def validation_times(stage: UniSimStage, count: int, rng: np.random.Generator, number: int) -> np.ndarray:
-    """Times (n) of a validation batch: stage energy 0 and 1 in turn, others spread evenly over [0, 1)."""
-    if stage.kind == "energy":
-        return np.full(count, float(number % 2))
-    return draw_times(replace(stage.times, per="molecule", stratified=True), count, rng)
 
 
 # ------------------------------------------------------------------------------------------------------- collating
@@ -303,9 +305,9 @@ class UniSimCollator(Collator):
         return Piece(number, first, rows, gradient, x0[rows] - shift, x1[rows] - shift, noise[rows])
 
     def _energy(self, pieces: list[Piece], t: torch.Tensor, share: float) -> EnergyExample:
-        known = [self._denoising(p) if self.sets[p.number].denoising else self._labelled(p) for p in pieces]
+        known = [self._denoising(p) if self.sets[p.number].entry.denoising else self._labelled(p) for p in pieces]
         x, target = (self._tensor(np.concatenate(column)) for column in zip(*known, strict=True))
-        head = self.sets[pieces[0].number].head
+        head = self.sets[pieces[0].number].entry.energy_head
         return EnergyExample(self._join(pieces), x, target, t, head, self._mask(pieces), share)
 
     def _labelled(self, piece: Piece) -> tuple[np.ndarray, np.ndarray]:
@@ -356,7 +358,7 @@ class UniSimCollator(Collator):
         return make_atoms([cut(self.sets[p.number].system.molecule, p.rows) for p in pieces], self.device)
 
 
-def relative_energies(system: System) -> np.ndarray:
+def relative_energies(system: PreparedSystem) -> np.ndarray:
     """Energies (frames) of a system, from -1 for the lowest to 0 for the highest of each trajectory.
 
     Raises:

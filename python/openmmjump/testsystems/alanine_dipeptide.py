@@ -1,33 +1,22 @@
-"""Alanine dipeptide as the demo simulates it."""
+"""Alanine dipeptide in implicit solvent, as demo, tests and benchmarks simulate it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .settings import FORCE_FIELD, FRICTION, HYDROGEN_MASS, STEP_PS, TEMPERATURE
+from openmmjump.molecule import Molecule
+from openmmjump.platforms import ONE_THREAD
+
+FORCE_FIELD = ("amber14-all.xml", "implicit/gbn2.xml")
+TEMPERATURE, FRICTION, STEP_PS = 300.0, 1.0, 0.004  # K, 1/ps, ps
+HYDROGEN_MASS = 3.0  # amu
 
 Array = NDArray[np.float64]
-#: Of the CPU platform: the fastest for a small molecule, and the same result each time.
-ONE_THREAD = {"Threads": "1", "DeterministicForces": "true"}
-
-
-@dataclass(frozen=True)
-class Molecule:
-    """A molecule as OpenMM knows it."""
-
-    topology: Any
-    system: Any
-    positions: Array  # nm, [atoms, 3]
-
-    @property
-    def heavy_atoms(self) -> NDArray[np.int64]:
-        """Indices of the atoms that are not hydrogen."""
-        return np.array([atom.index for atom in self.topology.atoms() if atom.element.symbol != "H"])
 
 
 def build_molecule() -> Molecule:
