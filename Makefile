@@ -7,6 +7,8 @@ PYTHON ?= python3
 # Programs that build at once; each may take 1.5 GB.
 JOBS ?= $(shell nproc)
 PYTEST_ARGS ?=
+# Slow Python tests that are run with the others: none, all, or the third of a number.
+SLOW ?= none
 
 BIN := .venv/bin
 STAMPS := .venv/stamps
@@ -27,7 +29,7 @@ PACKAGE_FOLDERS := $(wildcard network openmmapi serialization platforms wrappers
 PACKAGE_FILES := $(shell find $(PACKAGE_FOLDERS) -type f -not -path '*/__pycache__/*' -not -path '*/tests/*') \
     CMakeLists.txt pyproject.toml README.md LICENSE
 
-.PHONY: help setup test test-cpp test-sanitizers test-python demo format lint clean
+.PHONY: help setup test build-cpp build-sanitizers test-cpp test-sanitizers test-python test-slow demo format lint clean
 .DELETE_ON_ERROR:
 
 help:  ## list these commands
@@ -35,23 +37,30 @@ help:  ## list these commands
 
 setup: $(STAMPS)/package  ## install the package with everything it needs into .venv
 
-test: setup test-sanitizers test-cpp test-python  ## build and run all tests
+test: setup test-sanitizers test-cpp test-python  ## build and run all tests but the slow ones
 
 demo: setup  ## jumps of alanine dipeptide beside plain MD; writes demo/
 	$(BIN)/openmm-jump demo --out demo
 
-test-cpp: setup $(STAMPS)/test-packages
+build-cpp: setup $(STAMPS)/test-packages
 	cmake --preset dev
 	cmake --build --preset dev --parallel $(JOBS)
-	ctest --preset dev --parallel $(JOBS)
 
-test-sanitizers: $(STAMPS)/build-requirements $(STAMPS)/test-packages
+build-sanitizers: $(STAMPS)/build-requirements $(STAMPS)/test-packages
 	cmake --preset asan
 	cmake --build --preset asan --parallel $(JOBS)
+
+test-cpp: build-cpp
+	ctest --preset dev --parallel $(JOBS)
+
+test-sanitizers: build-sanitizers
 	ctest --preset asan --parallel $(JOBS)
 
 test-python: setup
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --slow=$(SLOW) $(PYTEST_ARGS)
+
+test-slow: setup  ## run the slow tests that `make test` leaves out
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m slow $(PYTEST_ARGS)
 
 format: $(STAMPS)/tools  ## format all code
 	clang-format -i $(CXX_FILES)

@@ -8,9 +8,9 @@
 
 #include "PvbCases.h"
 #include "Timing.h"
-#include "openmmjump/network/BridgeSampler.h"
-#include "openmmjump/network/CounterNoise.h"
-#include "openmmjump/network/PvbConfigReader.h"
+#include "openmmjump/network/families/pvb/BridgeSampler.h"
+#include "openmmjump/network/sampling/CounterNoise.h"
+#include "openmmjump/network/sampling/TimeGrid.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;
@@ -35,8 +35,8 @@ struct Case {
 /** The shipped model. */
 Case makeShipped(int64_t atoms, int64_t replicas) {
     const ModelFile file = ModelFile::read(JUMP_MODEL_DIR "/alanine-dipeptide.safetensors");
-    const PvbConfig config = readPvbConfig(file.getMetadata(), "model");
-    return Case(config, loadTensors(file, torch::kFloat32), BridgeSampler::denseGrid(20), atoms, replicas);
+    const PvbConfig config = PvbConfig::fromValues(file.getMetadata().settings);
+    return Case(config, loadTensors(file, torch::kFloat32), makeDenseGrid(20), atoms, replicas);
 }
 
 /** The published sizes with another number of channels; fresh weights. */
@@ -44,7 +44,7 @@ Case makePublished(int64_t atoms, int64_t hiddenDim) {
     PvbConfig config;
     config.hiddenDim = hiddenDim;
     config.ffnDim = 2 * hiddenDim;
-    return Case(config, PvbNetwork::initialize(config, 1), BridgeSampler::uniformGrid(10), atoms);
+    return Case(config, PvbNetwork::initialize(config, 1), makeUniformGrid(10), atoms);
 }
 
 /** Time both ways in turn: the reported time is the frozen network's. */
@@ -80,7 +80,8 @@ void jump(benchmark::State& state) {
     const BridgeSampler plain(test.plain, test.grid), frozen(test.frozen, test.grid);
     uint64_t number = 0;
     compare(state, [&](bool fast) {
-        benchmark::DoNotOptimize((fast ? frozen : plain).sample(test.batch, test.x, CounterNoise(1, number++ / 2, 0)));
+        benchmark::DoNotOptimize(
+            (fast ? frozen : plain).sample({test.batch, test.x, CounterNoise(1, number++ / 2, 0)}));
     });
 }
 

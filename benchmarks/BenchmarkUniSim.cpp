@@ -6,7 +6,7 @@
 
 #include "Timing.h"
 #include "UniSimCases.h"
-#include "openmmjump/network/RadiusGraph.h"
+#include "openmmjump/network/families/unisim/RadiusGraph.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;

@@ -29,9 +29,9 @@ import numpy as np
 import openmm
 from openmm import app, unit
 from openmmjump import annotation
-from openmmjump.data.peptides import trp_cage
-from openmmjump.data.snapshots import snapshots
-from openmmjump.data.villin import villin
+from openmmjump.testsystems.peptides import trp_cage
+from openmmjump.testsystems.snapshots import snapshots
+from openmmjump.testsystems.villin import villin
 from turns import describe_machine
 
 FORCE_FIELD = ("charmm36.xml", "implicit/gbn2.xml")
@@ -138,7 +138,7 @@ def write_files(folder: Path, topology: Any, frames: Sequence[np.ndarray]) -> li
 
 def label_ours(files: Sequence[Path], folder: Path, mode: str, workers: int, platform: str | None) -> float:
     """Conformations per hour of a whole run, preparation and all."""
-    settings = annotation.Settings(force_field=FORCE_FIELD, mode=mode, platform=platform)
+    settings = annotation.LabelSettings(force_field=FORCE_FIELD, mode=mode, platform=platform)
     table = folder / f"{mode}-{workers}.parquet"
     summary = annotation.run(annotation.Request(tuple(map(str, files)), table, workers=workers, settings=settings))
     if summary.errors:
@@ -187,7 +187,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", choices=COUNTS, default=list(COUNTS))
-    parser.add_argument("--modes", nargs="+", choices=("tight", "published"), default=["tight"])
+    parser.add_argument("--modes", nargs="+", choices=("preconditioned", "local-minimizer"), default=["preconditioned"])
     parser.add_argument("--platform", help="of ours; by default the fastest")
     parser.add_argument("--iterations", type=int, default=100, help="of the plain minimisation, where it is scaled")
     parser.add_argument("--scale-above", type=int, default=1000, metavar="ATOMS", help="scale for larger molecules")

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from openmm import app, unit
 from openmmjump import EnergyAnnotator, data
-from openmmjump.data.peptides import trp_cage
-from openmmjump.data.snapshots import snapshots
+from openmmjump.testsystems.peptides import trp_cage
+from openmmjump.testsystems.snapshots import snapshots
 
 MODES = {
     "published, 10": (EnergyAnnotator.LocalMinimizer, 10.0),

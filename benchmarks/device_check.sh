@@ -158,24 +158,26 @@ install_package() {
 
 run_tests() {
     # All output is kept: it tells how many cases ran, and whether every one of them was skipped.
-    ctest --test-dir "$build/tree" -L "^$label\$" -R "$tests" --no-tests=error --output-on-failure \
+    ctest --test-dir "$build/tree" -C files -L "^$label\$" -L '^file$' -R "$tests" --no-tests=error --output-on-failure \
         --test-output-size-passed 1000000 --output-junit "$build/results/tests.xml"
 }
 
-# Every test program in every precision under memcheck; errors of the program or of a kernel end it with a code.
+# The tests of every file in every precision under memcheck; errors of the program or of a kernel end it with a code.
 run_sanitizer() {
-    local program precision status=0 name
-    for program in "$build/tree/tests/Test$platform"*; do
-        [[ -x $program && ! -d $program && $(basename "$program") =~ $tests ]] || continue
+    local source name filter precision status=0
+    for source in tests/platforms/Test*.cpp; do
+        name=$(basename "${source/Test/Test$platform}" .cpp)
+        [[ $name =~ $tests ]] || continue
+        filter=$(sed -nE 's/^TEST_[FP]\((\w+),.*/\1.*:*\/\1.*/p' "$source" | sort -u | paste -sd:)
         for precision in single mixed double; do
-            name=$(basename "$program").$precision
-            JUMP_TEST_PRECISION=$precision timeout 1200 compute-sanitizer --tool memcheck --error-exitcode 9 "$program" \
-                >"$build/logs/sanitizer.$name.txt" 2>&1
-            printf '%s\t%s\t%d\n' "$(basename "$program")" "$precision" $? >>"$build/results/sanitizer.tsv"
+            JUMP_TEST_PLATFORM=$platform JUMP_TEST_PRECISION=$precision timeout 1200 compute-sanitizer --tool memcheck \
+                --error-exitcode 9 "$build/tree/tests/PlatformTests" --gtest_filter="$filter" \
+                >"$build/logs/sanitizer.$name.$precision.txt" 2>&1
+            printf '%s\t%s\t%d\n' "$name" "$precision" $? >>"$build/results/sanitizer.tsv"
             [[ $(tail -n 1 "$build/results/sanitizer.tsv") == *$'\t'0 ]] || status=1
         done
     done
-    [[ -e $build/results/sanitizer.tsv ]] || { echo "there is no test program for $platform"; status=1; }
+    [[ -e $build/results/sanitizer.tsv ]] || { echo "no test for $platform matches $tests"; status=1; }
     return $status
 }
 

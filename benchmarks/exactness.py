@@ -59,8 +59,7 @@ def make_mixture(weights: list[float], means: np.ndarray, widths: list[float], m
     file = ModelFile(
         name="mixture",
         family="gaussian-mixture",
-        sampler="direct",
-        architecture={"num_atoms": means.shape[1], "components": len(weights), "memory": memory},
+        settings={"num_atoms": means.shape[1], "components": len(weights), "memory": memory},
         tensors={"weights": np.array(weights), "means": means, "cholesky": np.array([w * eye for w in widths])},
         lag_time=10.0,
         temperature=300.0,

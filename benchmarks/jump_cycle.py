@@ -17,8 +17,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin starve 
 import openmm
 import openmmjump
 from openmm import unit
-from openmmjump.demo.molecule import ONE_THREAD, build_molecule, equilibrate
-from openmmjump.demo.platforms import PlatformChoice
+from openmmjump.platforms import ONE_THREAD, PlatformChoice
+from openmmjump.testsystems.alanine_dipeptide import build_molecule, equilibrate
 from turns import Speeds, Work, describe_machine, take_turns
 
 MODEL = "alanine-dipeptide"

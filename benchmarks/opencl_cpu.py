@@ -20,10 +20,17 @@ import numpy as np
 import openmm
 from jump_cycle import CPUS
 from openmm import app, unit
-from openmmjump.data.villin import villin
-from openmmjump.demo.molecule import Molecule, build_molecule, langevin, positions_of
-from openmmjump.demo.platforms import PlatformChoice
-from openmmjump.demo.settings import FORCE_FIELD, HYDROGEN_MASS, STEP_PS
+from openmmjump.molecule import Molecule
+from openmmjump.platforms import PlatformChoice
+from openmmjump.testsystems.alanine_dipeptide import (
+    FORCE_FIELD,
+    HYDROGEN_MASS,
+    STEP_PS,
+    build_molecule,
+    langevin,
+    positions_of,
+)
+from openmmjump.testsystems.villin import villin
 from turns import Speeds, Work, describe_machine, take_turns
 
 #: Copies of villin in the large protein: 2,910 atoms.

@@ -24,8 +24,8 @@ import openmm
 import openmmjump
 from openmm import app, unit
 from openmmjump import data
-from openmmjump.demo.molecule import ONE_THREAD
 from openmmjump.evaluation.estimates import Estimate, block_mean
+from openmmjump.platforms import ONE_THREAD
 from turns import describe_machine
 
 MODEL = "alanine-dipeptide"

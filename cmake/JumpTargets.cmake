@@ -103,8 +103,19 @@ function(jump_encode_kernels)
     target_include_directories(${class} PUBLIC ${CMAKE_BINARY_DIR}/generated)
 endfunction()
 
-# Links a test or benchmark against whatever of the project exists so far.
+# jump_link_program(<target> [RELATIVE]): links a test or benchmark against whatever of the project exists so far. RELATIVE:
+# paths in it are from the build folder, so that the same object files serve a clone in another folder.
 function(jump_link_program target)
+    foreach(definition PLUGIN_DIR=${JUMP_PLUGIN_DIR} OPENMM_PLUGIN_DIR=${OpenMM_LIBRARY_DIR}/plugins
+            TEST_DATA_DIR=${CMAKE_SOURCE_DIR}/tests/data UNISIM_REFERENCE_DIR=${JUMP_UNISIM_REFERENCE_DIR}
+            MODEL_DIR=${CMAKE_SOURCE_DIR}/python/openmmjump/models)
+        string(REGEX MATCH "^([A-Z_]+)=(.*)$" definition ${definition})
+        set(path ${CMAKE_MATCH_2})
+        if("RELATIVE" IN_LIST ARGN)
+            file(RELATIVE_PATH path ${CMAKE_BINARY_DIR} ${path})
+        endif()
+        target_compile_definitions(${target} PRIVATE JUMP_${CMAKE_MATCH_1}="${path}")
+    endforeach()
     foreach(library OpenMMJump OpenMMJumpNetwork)
         if(TARGET ${library})
             target_link_libraries(${target} PRIVATE ${library})
@@ -114,27 +125,12 @@ function(jump_link_program target)
     target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/network/include
         ${CMAKE_SOURCE_DIR}/openmmapi/include ${CMAKE_SOURCE_DIR}/serialization/include
         ${CMAKE_SOURCE_DIR}/platforms/reference/include)
-    target_compile_definitions(${target} PRIVATE JUMP_PLUGIN_DIR="${JUMP_PLUGIN_DIR}"
-        JUMP_OPENMM_PLUGIN_DIR="${OpenMM_LIBRARY_DIR}/plugins"
-        JUMP_TEST_DATA_DIR="${CMAKE_SOURCE_DIR}/tests/data" JUMP_UNISIM_REFERENCE_DIR="${JUMP_UNISIM_REFERENCE_DIR}"
-        JUMP_MODEL_DIR="${CMAKE_SOURCE_DIR}/python/openmmjump/models")
     jump_reuse_torch_header(${target})
     foreach(plugin OpenMMJumpReference OpenMMJumpOpenCL OpenMMJumpCUDA)
         if(TARGET ${plugin})
             add_dependencies(${target} ${plugin})
         endif()
     endforeach()
-endfunction()
-
-# jump_add_test(<source>): one GoogleTest program, one CTest entry. (An entry per case would load torch per case.)
-function(jump_add_test source)
-    cmake_path(GET source STEM name)
-    add_executable(${name} ${source})
-    target_link_libraries(${name} PRIVATE GTest::gtest_main)
-    jump_link_program(${name})
-    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-    add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES ENVIRONMENT "${JUMP_TEST_ENVIRONMENT}" TIMEOUT 900)
 endfunction()
 
 function(jump_add_benchmark source)

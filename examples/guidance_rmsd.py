@@ -53,7 +53,8 @@ def fold(system: openmm.System, topology: app.Topology, positions: Any, phi: flo
     context.setPositions(positions)
     integrator.step(2000)
     openmm.LocalEnergyMinimizer.minimize(context, 1)
-    return context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    folded: np.ndarray = context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    return folded
 
 
 def rmsd_force(target: np.ndarray, topology: app.Topology) -> openmm.Force:

@@ -44,18 +44,20 @@ def make_system(topology: app.Topology, permittivity: float) -> openmm.System:
     """Alanine dipeptide in a solvent."""
     field = app.ForceField("amber14-all.xml", "implicit/gbn2.xml")
     options = {"constraints": app.HBonds, "hydrogenMass": 3 * unit.amu, "solventDielectric": permittivity}
-    return field.createSystem(topology, **options)
+    system: openmm.System = field.createSystem(topology, **options)
+    return system
 
 
 def solvent_of(system: openmm.System) -> openmm.CustomGBForce:
     """The implicit solvent of a System."""
+    solvent: openmm.CustomGBForce
     (solvent,) = (force for force in system.getForces() if isinstance(force, openmm.CustomGBForce))
     return solvent
 
 
 def reverse(solvent: openmm.CustomGBForce) -> openmm.CustomGBForce:
     """A solvent whose energy has the other sign."""
-    copy = openmm.XmlSerializer.clone(solvent)
+    copy: openmm.CustomGBForce = openmm.XmlSerializer.clone(solvent)
     for term in range(copy.getNumEnergyTerms()):
         expression, kind = copy.getEnergyTermParameters(term)
         value, semicolon, definitions = expression.partition(";")
@@ -84,14 +86,15 @@ class MetropolisFilter:
     @staticmethod
     def difference(context: openmm.Context) -> float:
         """D in kJ/mol."""
-        return context.getState(energy=True, groups={NEW, OLD}).getPotentialEnergy()._value
+        energy = context.getState(energy=True, groups={NEW, OLD}).getPotentialEnergy()
+        return float(energy.value_in_unit(unit.kilojoules_per_mole))
 
     def begin_step(self, context: openmm.Context) -> None:
         """Note where the next jump starts."""
         self.now = self.difference(context)
 
     def __call__(self, context: openmm.Context) -> bool:
-        return self.random.random() < np.exp((self.now - self.difference(context)) / KT)
+        return bool(self.random.random() < np.exp((self.now - self.difference(context)) / KT))
 
 
 def sample(context: openmm.Context, topology: app.Topology, jumps: int, metropolis: MetropolisFilter) -> Any:

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "openmm/Vec3.h"
-#include "openmmjump/network/ModelFile.h"
+#include "openmmjump/network/model/ModelFile.h"
 
 /** Model files of the family "gaussian-mixture" (see MixtureSampler), in nm, with isotropic components. */
 class MixtureModel {
@@ -27,13 +27,10 @@ public:
         JumpPlugin::ModelMetadata metadata;
         metadata.name = "mixture";
         metadata.family = "gaussian-mixture";
-        metadata.architecture = R"({"num_atoms": )" + std::to_string(N) + R"(, "components": )" + std::to_string(K) +
-                                R"(, "memory": )" + std::to_string(memory) + "}";
+        metadata.settings = {{"num_atoms", N}, {"components", K}, {"memory", memory}};
         metadata.lengthScale = 1;
         metadata.lagTime = lagTime;
         metadata.temperature = 300;
-        metadata.samplerType = "direct";
-        metadata.timeGrid = {0, 1};
         metadata.preservesOrientation = metadata.preservesCenterOfMass = preserves;
         std::vector<double> weights, means, cholesky(K * D * D, 0.0);
         for (int64_t k = 0; k < K; k++) {

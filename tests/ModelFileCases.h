@@ -10,7 +10,7 @@
 #include <random>
 #include <string>
 
-#include "openmmjump/network/FileError.h"
+#include "openmmjump/network/files/FileError.h"
 
 namespace JumpPlugin {
 
@@ -33,7 +33,7 @@ inline std::string makeUniSimMetadata() {
            R"("expansion_dim":2,"heads":2,"layers":1,"inter_neighbors":16,"energy_heads":1,"vector_heads":true,)"
            R"("guidance_kernel":true,"cutoff":5.0,"hydrogen_cutoff":3.5,"noise_scale":0.2,"vel_scale":0.5,)"
            R"("gamma_clip":0.1,"guidance_strength":0.05,"guidance_scale":0.5},"length_scale":10.0,"lag_time":100.0,)"
-           R"("temperature":300.0,"sampler":{"type":"interpolant","time_grid":[0.0,0.25,1.0]},)"
+           R"("temperature":300.0,"sampler":{"type":"interpolant","time_grid":[0.0,0.25,1.0],"step_noise":"euler"},)"
            R"("vocabulary":{"atoms":[[6,5],[8,7]]},"preserves":{"orientation":false,"center_of_mass":false},)"
            R"("provenance":{"energy_heads":["vacuum"]}})";
 }

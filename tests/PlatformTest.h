@@ -4,15 +4,19 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "Devices.h"
 #include "OpenMM.h"
 
 /**
- * A test on the platform JUMP_TEST_PLATFORM, in the precision of the environment variable JUMP_TEST_PRECISION (single,
- * mixed or double) where the platform has a choice. Skipped, with the reason, where there is no such device.
+ * A test on the platform that the environment variable JUMP_TEST_PLATFORM names (default: Reference), in the precision
+ * of JUMP_TEST_PRECISION (single, mixed or double) where the platform has a choice. Skipped, with the reason, where
+ * there is no device with a driver, or OpenMM has no such platform; one that is there and fails to make a Context fails
+ * the test.
  */
 class PlatformTest : public testing::Test {
 protected:
@@ -24,16 +28,15 @@ protected:
             getPlatform().setPropertyDefaultValue("Precision", getPrecision());
     }
     void SetUp() override {
+        if (!obstacle.empty() && !isInstalled())
+            GTEST_SKIP() << "no test on " << getName() << ": " << obstacle;
         if (!obstacle.empty())
-            GTEST_SKIP() << "no test on " << JUMP_TEST_PLATFORM << ": " << obstacle;
+            FAIL() << "no Context on " << getName() << ": " << obstacle;
     }
-    static OpenMM::Platform& getPlatform() { return OpenMM::Platform::getPlatformByName(JUMP_TEST_PLATFORM); }
+    static OpenMM::Platform& getPlatform() { return OpenMM::Platform::getPlatformByName(getName()); }
     static bool hasPrecision() { return getName() == "OpenCL" || getName() == "CUDA"; }
-    static std::string getName() { return JUMP_TEST_PLATFORM; }
-    static std::string getPrecision() {
-        const char* precision = std::getenv("JUMP_TEST_PRECISION");
-        return precision == nullptr ? "single" : precision;
-    }
+    static std::string getName() { return getSetting("JUMP_TEST_PLATFORM", "Reference"); }
+    static std::string getPrecision() { return getSetting("JUMP_TEST_PRECISION", "single"); }
     /** The precision to which the platform keeps positions, in nm. */
     static double getTolerance() {
         if (hasPrecision())
@@ -58,6 +61,11 @@ protected:
     }
 
 private:
+    /** Whether both the platform and a device for it are there, so that a Context must be possible. */
+    static bool isInstalled() {
+        const std::string library = JUMP_OPENMM_PLUGIN_DIR "/libOpenMM" + getName() + ".so";
+        return !hasPrecision() || (std::filesystem::exists(library) && JumpTests::hasDevice(getName()));
+    }
     /** Why there can be no Context on the platform; empty if there can. */
     static std::string findObstacle() {
         try {
@@ -72,6 +80,10 @@ private:
     }
     inline static std::string obstacle;
 
+    static std::string getSetting(const char* variable, const char* fallback) {
+        const char* value = std::getenv(variable);
+        return value == nullptr ? fallback : value;
+    }
     /** What OpenMM says about loading the platform. */
     static std::string describeLoading() {
         for (const std::string& failure : OpenMM::Platform::getPluginLoadFailures())

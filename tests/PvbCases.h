@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "openmmjump/network/ModelTensors.h"
-#include "openmmjump/network/PvbNetwork.h"
+#include "openmmjump/network/families/pvb/PvbNetwork.h"
+#include "openmmjump/network/model/ModelTensors.h"
 
 namespace JumpPlugin {
 

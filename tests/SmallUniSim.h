@@ -4,8 +4,8 @@
 #include <memory>
 #include <string>
 
-#include "openmmjump/network/ModelFile.h"
-#include "openmmjump/network/UniSimNetwork.h"
+#include "openmmjump/network/families/unisim/UniSimNetwork.h"
+#include "openmmjump/network/model/ModelFile.h"
 
 namespace JumpPlugin {
 
@@ -42,15 +42,12 @@ inline std::string makeUniSimFile() {
     ModelMetadata metadata;
     metadata.name = "small";
     metadata.family = "unisim";
-    metadata.architecture = R"({"hidden_dim":12,"ffn_dim":10,"rbf_dim":6,"expansion_dim":3,"heads":3,"layers":2,)"
-                            R"("inter_neighbors":16,"energy_heads":2,"vector_heads":true,"guidance_kernel":true,)"
-                            R"("cutoff":5.0,"hydrogen_cutoff":3.5,"noise_scale":0.2,"vel_scale":0.5})";
+    const auto network = guidedUniSim();
+    metadata.settings = network->getConfig().toValues();
     metadata.lengthScale = 10;
     metadata.lagTime = 100;
     metadata.temperature = 300;
-    metadata.samplerType = "interpolant";
     metadata.timeGrid = {0, 0.5, 1};
-    const auto network = guidedUniSim();
     SafetensorsFile::Tensors stored;
     for (const auto& [name, tensor] : network->getTensors())
         stored[name] = {StoredType::F64,

@@ -1,9 +1,10 @@
-#include "openmmjump/network/AdjointMatching.h"
+#include "openmmjump/network/families/pvb/AdjointMatching.h"
 
 #include <gtest/gtest.h>
 
 #include "PvbCases.h"
-#include "openmmjump/network/BridgeSampler.h"
+#include "openmmjump/network/families/pvb/BridgeSampler.h"
+#include "openmmjump/network/sampling/TimeGrid.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;
@@ -27,8 +28,7 @@ TEST(AdjointMatching, AgreesWithThePublishedAdjoint) {
             const Tensor states = results.at("jump.states"), expected = results.at("adjoint.a");
             Tensor gradient = costGradient(batch, states[10], inputs.at("x1"));
             expectClose(gradient, expected[0], published.tolerance(), "gradient of the cost");
-            Tensor adjoint =
-                AdjointMatching::leanAdjoint(*network, batch, states, BridgeSampler::uniformGrid(10), gradient, 7);
+            Tensor adjoint = AdjointMatching::leanAdjoint(*network, batch, states, makeUniformGrid(10), gradient, 7);
             expectClose(adjoint, expected, published.tolerance(), "adjoint");
             Tensor loss = AdjointMatching::loss(*network, *network, batch, states[0], 0.7, states[7], adjoint[3], 100);
             expectClose(loss, results.at("adjoint.loss"), published.tolerance(), "loss");
@@ -77,7 +77,7 @@ TEST(AdjointMatching, LeanAdjointNearsTheGradientOfTheSampler) {
     const MoleculeBatch batch = makeChain(6);
     const Tensor y0 = 2 * randomNormal({6, 3}, 1), reference = 2 * randomNormal({6, 3}, 2);
     auto difference = [&](int64_t steps) {
-        const auto grid = BridgeSampler::uniformGrid(steps);
+        const auto grid = makeUniformGrid(steps);
         auto context = network->prepare(batch, y0);
         Tensor start = y0.clone().requires_grad_(true), y = start;
         std::vector<Tensor> states = {start.detach()};
@@ -114,8 +114,7 @@ TEST(AdjointMatching, RefusesWhatDoesNotFit) {
     const Tensor states = randomNormal({5, 4, 3}, 1), gradient = randomNormal({4, 3}, 2);
     auto adjoint = [&](int64_t steps, int64_t last) {
         return [=] {
-            AdjointMatching::leanAdjoint(*network, makeChain(4), states, BridgeSampler::uniformGrid(steps), gradient,
-                                         last);
+            AdjointMatching::leanAdjoint(*network, makeChain(4), states, makeUniformGrid(steps), gradient, last);
         };
     };
     expectInvalid(adjoint(3, 0), "one state for each time");

@@ -1,4 +1,4 @@
-#include "openmmjump/network/BridgeLoss.h"
+#include "openmmjump/network/families/pvb/BridgeLoss.h"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,11 @@
-#include "openmmjump/network/BridgeSampler.h"
+#include "openmmjump/network/families/pvb/BridgeSampler.h"
 
 #include <gtest/gtest.h>
 
 #include "PvbCases.h"
-#include "openmmjump/network/CounterNoise.h"
-#include "openmmjump/network/TensorNoise.h"
+#include "openmmjump/network/sampling/CounterNoise.h"
+#include "openmmjump/network/sampling/TensorNoise.h"
+#include "openmmjump/network/sampling/TimeGrid.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;
@@ -51,10 +52,11 @@ TEST_P(BridgeSamplerParity, PublishedJump) {
     const MoleculeBatch batch = readMolecules(inputs);
     const TensorNoise noise(inputs.at("eps_encoder"), inputs.at("eps_sde"));
     const BridgeSampler sampler(network);
-    Tensor states = sampler.sampleStates(batch, inputs.at("x0"), noise);
+    Tensor states = sampler.sampleStates({batch, inputs.at("x0"), noise});
     EXPECT_EQ(states.sizes(), results.at("jump.states").sizes());
     expectClose(states, results.at("jump.states"), GetParam().tolerance());
-    expectClose(sampler.drawStart(batch, inputs.at("x0"), noise), results.at("encoder.x_rep"), GetParam().tolerance());
+    expectClose(sampler.drawStart({batch, inputs.at("x0"), noise}), results.at("encoder.x_rep"),
+                GetParam().tolerance());
 }
 
 INSTANTIATE_TEST_SUITE_P(Published, BridgeSamplerParity, allPvbCases(), nameOfPvbCase);
@@ -66,13 +68,14 @@ TEST(BridgeSampler, FollowsItsFormulas) {
     const TensorNoise noise = makeNoise(12, 6, 2);
     auto guidance = [](const Tensor& y, double t) { return (0.5 + t) * torch::sin(y); };
     for (const std::vector<double>& grid : {std::vector<double>{0, 1}, std::vector<double>{0, 0.1, 0.15, 0.6, 0.97, 1},
-                                            BridgeSampler::uniformGrid(4), BridgeSampler::denseGrid(7)})
+                                            makeUniformGrid(4), makeDenseGrid(7)})
         for (StepNoise stepNoise : {StepNoise::Euler, StepNoise::Bridge})
             for (int64_t order : {1, 2})
                 for (Dynamics dynamics : {Dynamics::Sde, Dynamics::Ode}) {
                     auto network = smallNetwork(makeConfig(order, stepNoise));
                     const int64_t steps = static_cast<int64_t>(grid.size()) - 1;
-                    Tensor y = x0 + torch::exp(network->logVariance(batch, x0) / 2) * noise.draw(0, 6, torch::kFloat64);
+                    Tensor y =
+                        x0 + torch::exp(network->logVariance(batch, x0) / 2) * noise.draw(0, {6, 3}, torch::kFloat64);
                     auto context = network->prepare(batch, y);
                     std::vector<Tensor> states = {y};
                     Tensor endBefore;
@@ -81,22 +84,22 @@ TEST(BridgeSampler, FollowsItsFormulas) {
                         const bool ode = dynamics == Dynamics::Ode, last = step == steps - 1;
                         Tensor field =
                             ode ? network->velocity(*context, timeOf(t), y) : network->drift(*context, timeOf(t), y);
-                        field = field + guidance(y, t);
                         Tensor end = y + (1 - t) * field, aim = end;
                         if (order == 2 && !ode && step >= 2 && !last)
                             aim = end + (lambda(next) - lambda(t)) / (2 * (lambda(t) - lambda(grid[step - 1]))) *
                                             (end - endBefore);
                         endBefore = end;
-                        y = y + (next - t) / (1 - t) * (aim - y);
+                        // What guides is added as it is, whatever the order.
+                        y = y + (next - t) / (1 - t) * (aim - y) + (next - t) * guidance(y, t);
                         double variance = ode || last ? 0 : next - t;
                         if (stepNoise == StepNoise::Bridge)
                             variance *= (1 - next) / (1 - t);
-                        y = y + 0.7 * std::sqrt(variance) * noise.draw(step + 1, 6, torch::kFloat64);
+                        y = y + 0.7 * std::sqrt(variance) * noise.draw(step + 1, {6, 3}, torch::kFloat64);
                         states.push_back(y);
                     }
                     const BridgeSampler sampler(network, grid, dynamics);
                     EXPECT_EQ(sampler.getNumSteps(), steps);
-                    expectClose(sampler.sampleStates(batch, x0, noise, {guidance}), torch::stack(states), 1e-13,
+                    expectClose(sampler.sampleStates({batch, x0, noise, {guidance}}), torch::stack(states), 1e-13,
                                 std::to_string(steps) + " steps, order " + std::to_string(order));
                 }
 }
@@ -105,9 +108,9 @@ TEST(BridgeSampler, SampleIsTheLastState) {
     auto network = smallNetwork({}, 6, true);
     const MoleculeBatch batch = makeChain(8);
     const Tensor x0 = 2 * randomNormal({8, 3}, 1);
-    const BridgeSampler sampler(network, BridgeSampler::denseGrid(5));
-    Tensor last = sampler.sample(batch, x0, CounterNoise(1, 2, 0));
-    EXPECT_TRUE(last.equal(sampler.sampleStates(batch, x0, CounterNoise(1, 2, 0))[5]));
+    const BridgeSampler sampler(network, makeDenseGrid(5));
+    Tensor last = sampler.sample({batch, x0, CounterNoise(1, 2, 0)});
+    EXPECT_TRUE(last.equal(sampler.sampleStates({batch, x0, CounterNoise(1, 2, 0)})[5]));
     EXPECT_FALSE(last.requires_grad());
     EXPECT_FALSE(last.is_inference()); // so that the caller may train on it
 }
@@ -115,13 +118,13 @@ TEST(BridgeSampler, SampleIsTheLastState) {
 TEST(BridgeSampler, ABatchGivesWhatSingleMoleculesGive) {
     for (int64_t k : {4, 20}) {
         auto network = smallNetwork({}, k);
-        const BridgeSampler sampler(network, BridgeSampler::denseGrid(4));
+        const BridgeSampler sampler(network, makeDenseGrid(4));
         const MoleculeBatch single = makeChain(9, 2);
         const Tensor x0 = 2 * randomNormal({9, 3}, 1);
-        const CounterNoise::Stream first = {3, 8, 0}, second = {3, 9, 1};
-        Tensor both = sampler.sample(single.repeat(2), x0.repeat({2, 1}), CounterNoise({first, second}));
-        expectClose(both.narrow(0, 0, 9), sampler.sample(single, x0, CounterNoise({first})), 1e-12);
-        expectClose(both.narrow(0, 9, 9), sampler.sample(single, x0, CounterNoise({second})), 1e-12);
+        const NoiseStream first = {3, 8, 0}, second = {3, 9, 1};
+        Tensor both = sampler.sample({single.repeat(2), x0.repeat({2, 1}), CounterNoise({first, second})});
+        expectClose(both.narrow(0, 0, 9), sampler.sample({single, x0, CounterNoise({first})}), 1e-12);
+        expectClose(both.narrow(0, 9, 9), sampler.sample({single, x0, CounterNoise({second})}), 1e-12);
         EXPECT_FALSE(torch::allclose(both.narrow(0, 0, 9), both.narrow(0, 9, 9)));
     }
 }
@@ -135,10 +138,10 @@ TEST(BridgeSampler, IsEquivariantWithTheNoiseRotated) {
         const Tensor x0 = 2 * randomNormal({10, 3}, 1), encoder = randomNormal({10, 3}, 2),
                      steps = randomNormal({6, 10, 3}, 3);
         const Tensor back = someRotation().t(), shift = torch::tensor({7.0, -8.0, 9.0}, torch::kFloat64);
-        const BridgeSampler sampler(network, BridgeSampler::denseGrid(7));
-        Tensor states = sampler.sampleStates(batch, x0, TensorNoise(encoder, steps));
-        Tensor moved = sampler.sampleStates(batch, torch::matmul(x0, back) + shift,
-                                            TensorNoise(torch::matmul(encoder, back), torch::matmul(steps, back)));
+        const BridgeSampler sampler(network, makeDenseGrid(7));
+        Tensor states = sampler.sampleStates({batch, x0, TensorNoise(encoder, steps)});
+        Tensor moved = sampler.sampleStates({batch, torch::matmul(x0, back) + shift,
+                                             TensorNoise(torch::matmul(encoder, back), torch::matmul(steps, back))});
         expectClose(moved, torch::matmul(states, back) + shift, 1e-11);
     }
 }
@@ -155,9 +158,34 @@ TEST(BridgeSampler, NoiseScales) {
     EXPECT_EQ(ode.getNoiseScale(0), 0);
 }
 
+/** A sampler whose drift is a known function, (N, 3) in A of the time and the point. */
+class KnownDrift : public GridSampler {
+public:
+    static constexpr double Sigma = 0.7;
+    using Drift = std::function<Tensor(double t, const Tensor& y)>;
+    KnownDrift(std::vector<double> grid, int64_t order, Drift drift) :
+        GridSampler("KnownDrift", std::move(grid), Sigma, StepNoise::Bridge, order), drift(std::move(drift)) {}
+    torch::TensorOptions options() const override { return torch::TensorOptions(torch::kFloat64); }
+    int64_t getNumDraws() const override { return getNumSteps() + 1; }
+
+private:
+    Jump begin(const JumpInputs& inputs) const override { return {inputs.x0, drift}; }
+
+    Drift drift;
+};
+
+/** A bridge from 0 whose end is known: Y1 is normal with this variance in every coordinate. */
+constexpr double EndVariance = 0.8;
+KnownDrift makeGaussian(int64_t numSteps, int64_t order) {
+    return KnownDrift(makeDenseGrid(numSteps), order, [](double t, const Tensor& y) {
+        const double sigma2 = KnownDrift::Sigma * KnownDrift::Sigma;
+        return (EndVariance / (t * EndVariance + sigma2 * (1 - t)) * y - y) / (1 - t);
+    });
+}
+
 // Guidance (m - Y)/(1 - t) is the drift of a Brownian bridge to m. With that bridge's own noise the sampler is exact on
 // any grid: it ends in m, and the variance at every time is sigma^2 t (1 - t).
-TEST(BridgeSampler, ABrownianBridgeIsExactOnAnyGrid) {
+TEST(GridSampler, ABrownianBridgeIsExactOnAnyGrid) {
     const std::vector<double> grid = {0, 0.3, 0.45, 0.9, 1};
     const int64_t atoms =
         3; // atom s gets unit noise in step s alone, so the squares of their displacements are variances
@@ -166,9 +194,8 @@ TEST(BridgeSampler, ABrownianBridgeIsExactOnAnyGrid) {
         steps[step][step].fill_(1);
     const Tensor x0 = randomNormal({atoms, 3}, 1), target = randomNormal({atoms, 3}, 2);
     for (int64_t order : {1, 2}) {
-        const BridgeSampler sampler(stillNetwork(makeConfig(order, StepNoise::Bridge)), grid);
-        Tensor states = sampler.sampleStates(makeChain(atoms), x0, TensorNoise(torch::zeros({atoms, 3}), steps),
-                                             {[&](const Tensor& y, double t) { return (target - y) / (1 - t); }});
+        const KnownDrift sampler(grid, order, [&](double t, const Tensor& y) { return (target - y) / (1 - t); });
+        Tensor states = sampler.sampleStates({makeChain(atoms), x0, TensorNoise(torch::zeros({atoms, 3}), steps)});
         expectClose(states[4], target, 1e-14);
         for (int64_t point = 1; point < 4; point++) {
             const double t = grid[point];
@@ -187,8 +214,8 @@ TEST(BridgeSampler, AForceAtTheEndPointComesBackThroughTheNetwork) {
     Tensor asked;
     Sampler::Guidance guidance = {[&](const Tensor& y, double) { return asked = y, push; }, true,
                                   [](double t) { return t == 0.3; }};
-    const Tensor free = sampler.sampleStates(batch, x0, noise);
-    const Tensor guided = sampler.sampleStates(batch, x0, noise, guidance);
+    const Tensor free = sampler.sampleStates({batch, x0, noise});
+    const Tensor guided = sampler.sampleStates({batch, x0, noise, guidance});
     expectClose(guided[1], free[1], 1e-14);
     const auto context = network->prepare(batch, free[0]);
     const auto findEnd = [&](const Tensor& y) {
@@ -198,27 +225,21 @@ TEST(BridgeSampler, AForceAtTheEndPointComesBackThroughTheNetwork) {
     expectTransposedJacobian(findEnd, free[1], push, (guided[2] - free[2]) / 0.3);
     // In inference mode, as an integrator samples.
     const c10::InferenceMode inference;
-    expectClose(sampler.sampleStates(batch, x0.clone(), TensorNoise(noise), guidance), guided, 1e-14);
+    expectClose(sampler.sampleStates({batch, x0.clone(), TensorNoise(noise), guidance}), guided, 1e-14);
 }
 
-// Y1 normal with variance S^2 around Y0: the exact drift is known, and so is what a perfect sampler would give. The
-// error of the final variance falls with the number of steps, and faster at order 2.
-TEST(BridgeSampler, OrderTwoConvergesFasterToAGaussian) {
-    const double S2 = 0.8, sigma2 = 0.49;
+// The error of the final variance falls with the number of steps, and faster at order 2.
+TEST(GridSampler, OrderTwoConvergesFasterToAGaussian) {
     auto error = [&](int64_t order, int64_t numSteps) {
         Tensor noise = torch::zeros({numSteps, numSteps, 3}, torch::kFloat64);
         for (int64_t step = 0; step < numSteps; step++)
             noise[step][step].fill_(1);
-        const BridgeSampler sampler(stillNetwork(makeConfig(order, StepNoise::Bridge)),
-                                    BridgeSampler::denseGrid(numSteps));
+        const KnownDrift sampler = makeGaussian(numSteps, order);
         const Tensor x0 = torch::zeros({numSteps, 3}, torch::kFloat64);
-        Tensor end = sampler.sample(makeChain(numSteps), x0, TensorNoise(torch::zeros_like(x0), noise),
-                                    {[&](const Tensor& y, double t) {
-                                        Tensor expectedEnd = S2 / (t * S2 + sigma2 * (1 - t)) * y;
-                                        return (expectedEnd - y) / (1 - t);
-                                    }});
-        return std::abs(end.square().sum().item<double>() / 3 - S2);
+        const Tensor end = sampler.sample({makeChain(numSteps), x0, TensorNoise(torch::zeros_like(x0), noise)});
+        return std::abs(end.square().sum().item<double>() / 3 - EndVariance);
     };
+    const double S2 = EndVariance;
     for (int64_t order : {1, 2})
         EXPECT_LT(error(order, 64), error(order, 16));
     EXPECT_LT(error(1, 64), 0.02 * S2 * 4);
@@ -226,17 +247,41 @@ TEST(BridgeSampler, OrderTwoConvergesFasterToAGaussian) {
     EXPECT_LT(error(2, 64), 0.3 * error(1, 64));
 }
 
+// A linear energy -f x shifts a Gaussian by its variance times f / kT, whatever the order of the sampler. The force at
+// the expected end point, times the variance rate over kT, is what an integrator adds (Doob's transform, which is exact
+// for a Gaussian). The rest of the error is that of the steps, of first order in their length.
+TEST(GridSampler, ALinearEnergyShiftsAGaussianByItsVariance) {
+    const double force = 0.3;
+    auto shift = [&](int64_t order, int64_t numSteps) {
+        const KnownDrift sampler = makeGaussian(numSteps, order);
+        const Tensor x0 = torch::zeros({4, 3}, torch::kFloat64);
+        const TensorNoise still(x0, torch::zeros({numSteps, 4, 3}, torch::kFloat64));
+        SamplerGuidance guidance;
+        guidance.force = [&](const Tensor& y, double t) {
+            return torch::full_like(y, sampler.getVarianceRate(t) * force);
+        };
+        guidance.atEndPoint = true;
+        const Tensor end = sampler.sample({makeChain(4), x0, still, guidance});
+        EXPECT_LT((end - end.mean()).abs().max().item<double>(), 1e-12);
+        return end.mean().item<double>() / (EndVariance * force);
+    };
+    for (int64_t order : {1, 2}) {
+        EXPECT_NEAR(shift(order, 50), 1, 0.07) << "order " << order;
+        EXPECT_NEAR(shift(order, 400), 1, 0.01) << "order " << order;
+    }
+}
+
 TEST(BridgeSampler, Grids) {
-    EXPECT_EQ(BridgeSampler::uniformGrid(4), (std::vector<double>{0, 0.25, 0.5, 0.75, 1}));
-    EXPECT_EQ(BridgeSampler::denseGrid(2), (std::vector<double>{0, 0.5625, 1}));
-    EXPECT_EQ(BridgeSampler(smallNetwork()).getTimeGrid(), BridgeSampler::uniformGrid(10));
+    EXPECT_EQ(makeUniformGrid(4), (std::vector<double>{0, 0.25, 0.5, 0.75, 1}));
+    EXPECT_EQ(makeDenseGrid(2), (std::vector<double>{0, 0.5625, 1}));
+    EXPECT_EQ(BridgeSampler(smallNetwork()).getTimeGrid(), makeUniformGrid(10));
     auto build = [](std::vector<double> grid) { return [=] { BridgeSampler(smallNetwork(), grid); }; };
     expectInvalid(build({0.1, 1}), "start with 0 and end with 1");
     expectInvalid(build({0, 0.5}), "start with 0 and end with 1");
     expectInvalid(build({1}), "start with 0 and end with 1");
     expectInvalid(build({0, 0.5, 0.5, 1}), "must rise, but number 2");
     expectInvalid(build({0, NAN, 1}), "must rise, but number 1");
-    expectInvalid([] { BridgeSampler::uniformGrid(0); }, "number of steps is 0");
+    expectInvalid([] { makeUniformGrid(0); }, "number of steps is 0");
     PvbConfig endpoint;
     endpoint.head = PvbConfig::Head::Endpoint;
     expectInvalid([&] { BridgeSampler(smallNetwork(endpoint), {0, 1}, Dynamics::Ode); }, "velocity head");
@@ -244,9 +289,9 @@ TEST(BridgeSampler, Grids) {
 
 TEST(TensorNoise, RefusesWhatItDoesNotHave) {
     const TensorNoise noise(torch::zeros({4, 3}), torch::zeros({2, 4, 3})), none(torch::zeros({4, 3}), Tensor());
-    EXPECT_NO_THROW(noise.draw(2, 4, torch::kFloat32));
-    EXPECT_NO_THROW(none.draw(0, 4, torch::kFloat32));
-    expectInvalid([&] { noise.draw(3, 4, torch::kFloat32); }, "no noise for step 3");
-    expectInvalid([&] { none.draw(1, 4, torch::kFloat32); }, "no noise for step 1");
-    expectInvalid([&] { noise.draw(0, 5, torch::kFloat32); }, "must have the shape (5, 3)");
+    EXPECT_NO_THROW(noise.draw(2, {4, 3}, torch::kFloat32));
+    EXPECT_NO_THROW(none.draw(0, {4, 3}, torch::kFloat32));
+    expectInvalid([&] { noise.draw(3, {4, 3}, torch::kFloat32); }, "no noise for step 3");
+    expectInvalid([&] { none.draw(1, {4, 3}, torch::kFloat32); }, "no noise for step 1");
+    expectInvalid([&] { noise.draw(0, {5, 3}, torch::kFloat32); }, "must have the shape (5, 3)");
 }

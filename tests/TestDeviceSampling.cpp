@@ -1,5 +1,5 @@
 // Sampling in the way of a GPU: checked here without one.
-#include "openmmjump/network/BridgeSampler.h"
+#include "openmmjump/network/families/pvb/BridgeSampler.h"
 
 #include <ATen/record_function.h>
 #include <gtest/gtest.h>
@@ -9,9 +9,10 @@
 #include <set>
 
 #include "PvbCases.h"
-#include "openmmjump/network/CounterNoise.h"
-#include "openmmjump/network/SamplerRunner.h"
-#include "openmmjump/network/TensorNoise.h"
+#include "openmmjump/network/sampling/CounterNoise.h"
+#include "openmmjump/network/sampling/SamplerRunner.h"
+#include "openmmjump/network/sampling/TensorNoise.h"
+#include "openmmjump/network/sampling/TimeGrid.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;
@@ -26,7 +27,7 @@ TensorNoise makeNoise(int64_t steps, int64_t atoms, uint64_t seed) {
 Tensor drawAll(const NoiseSource& source, int64_t steps, int64_t atoms) {
     std::vector<Tensor> draws;
     for (int64_t step = 0; step <= steps; step++)
-        draws.push_back(source.draw(step, atoms, torch::kFloat64));
+        draws.push_back(source.draw(step, {atoms, 3}, torch::kFloat64));
     return torch::stack(draws);
 }
 
@@ -130,12 +131,12 @@ TEST(DeviceSampling, EdgesGiveWhatPairsGive) {
         for (const auto& [name, batch, k] : allGraphCases()) {
             const auto pairs = narrowNetwork(type, true, false, k), edges = narrowNetwork(type, false, false, k);
             edges->freeze();
-            const std::vector<double> grid = BridgeSampler::denseGrid(4);
+            const std::vector<double> grid = makeDenseGrid(4);
             const int64_t n = batch.getNumAtoms();
             const Tensor x0 = 2 * randomNormal({n, 3}, 1);
             const TensorNoise noise = makeNoise(4, n, 2);
-            expectClose(BridgeSampler(edges, grid).sample(batch, x0, noise),
-                        BridgeSampler(pairs, grid).sample(batch, x0, noise), type == torch::kFloat64 ? 1e-10 : 1e-5,
+            expectClose(BridgeSampler(edges, grid).sample({batch, x0, noise}),
+                        BridgeSampler(pairs, grid).sample({batch, x0, noise}), type == torch::kFloat64 ? 1e-10 : 1e-5,
                         name);
         }
 }
@@ -152,13 +153,13 @@ TEST(DeviceSampling, TheHostDoesNotTakePartOnADevice) {
             config.head = head;
             auto network = toMeta(*smallNetwork(config, k));
             network->freeze();
-            const BridgeSampler sampler(network, BridgeSampler::denseGrid(5));
+            const BridgeSampler sampler(network, makeDenseGrid(5));
             const int64_t n = batch.getNumAtoms();
             const auto options = network->options();
             const Tensor x0 = torch::zeros({n, 3}, options), noise = torch::zeros({6, n, 3}, options);
-            sampler.sample(batch, x0, sliceNoise(noise));
+            sampler.sample({batch, x0, sliceNoise(noise)});
             const HostAccessWatch watch;
-            Tensor y = sampler.sample(batch, x0, sliceNoise(noise));
+            Tensor y = sampler.sample({batch, x0, sliceNoise(noise)});
             EXPECT_EQ(HostAccessWatch::getFound(), std::set<std::string>()) << name;
             EXPECT_TRUE(y.is_meta());
             EXPECT_EQ(y.sizes(), x0.sizes());
@@ -183,7 +184,7 @@ TEST(DeviceSampling, PositionsThatAreNotFiniteAreNoErrorOnADevice) {
             const int64_t n = batch.getNumAtoms();
             Tensor x0 = 2 * randomNormal({n, 3}, 1);
             x0[0][1] = value;
-            Tensor y = BridgeSampler(network, {0, 0.5, 1}).sample(batch, x0, makeNoise(2, n, 2));
+            Tensor y = BridgeSampler(network, {0, 0.5, 1}).sample({batch, x0, makeNoise(2, n, 2)});
             EXPECT_FALSE(torch::isfinite(y[0]).all().item<bool>()) << name;
         }
 }
@@ -193,11 +194,11 @@ TEST(DeviceSampling, ARunnerMayUseBuffersAndRunItTwice) {
     const MoleculeBatch batch = makeChain(12, 4);
     const Tensor x0 = 2 * randomNormal({12, 3}, 1);
     const CounterNoise noise(5, 6, 7);
-    const BridgeSampler sampler(network, BridgeSampler::denseGrid(4));
+    const BridgeSampler sampler(network, makeDenseGrid(4));
     const SamplerRunner::Function function = [&](const Tensor& x, const Tensor& numbers) {
-        return sampler.sample(batch, x, sliceNoise(numbers));
+        return sampler.sample({batch, x, sliceNoise(numbers)});
     };
-    const Tensor stepwise = sampler.sample(batch, x0, noise), all = drawAll(noise, 4, 12);
+    const Tensor stepwise = sampler.sample({batch, x0, noise}), all = drawAll(noise, 4, 12);
     EXPECT_TRUE(SamplerRunner().run(function, x0, all).equal(stepwise));
     EXPECT_TRUE(BufferedRunner().run(function, x0, all).equal(stepwise));
 }

@@ -1,4 +1,4 @@
-#include "openmmjump/network/EdgeFinder.h"
+#include "openmmjump/network/graph/EdgeFinder.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "PvbCases.h"
-#include "openmmjump/network/NeighborGraph.h"
+#include "openmmjump/network/graph/NeighborGraph.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;

@@ -1,6 +1,6 @@
 #include <ATen/Parallel.h>
 
-#include "openmmjump/network/EquivariantAttention.h"
+#include "openmmjump/network/layers/EquivariantAttention.h"
 
 #include <gtest/gtest.h>
 

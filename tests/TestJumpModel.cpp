@@ -7,8 +7,8 @@
 
 #include "ModelFileCases.h"
 #include "openmm/OpenMMException.h"
-#include "openmmjump/network/ModelFile.h"
-#include "openmmjump/network/ModelTensors.h"
+#include "openmmjump/network/model/ModelFile.h"
+#include "openmmjump/network/model/ModelTensors.h"
 
 using namespace JumpPlugin;
 using std::string;

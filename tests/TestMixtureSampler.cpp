@@ -1,13 +1,14 @@
-#include "openmmjump/network/MixtureSampler.h"
+#include "openmmjump/network/families/mixture/MixtureSampler.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "MixtureModel.h"
-#include "openmmjump/network/CounterNoise.h"
-#include "openmmjump/network/FileError.h"
-#include "openmmjump/network/SamplerFactory.h"
+#include "openmmjump/network/ModelFamily.h"
+#include "openmmjump/network/files/FileError.h"
+#include "openmmjump/network/model/ModelLoader.h"
+#include "openmmjump/network/sampling/CounterNoise.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;
@@ -72,7 +73,7 @@ TEST(MixtureSampler, DrawsFollowTheDensity) {
     const int64_t count = 20000;
     Tensor draws = torch::empty({count, 3}, doubles);
     for (int64_t i = 0; i < count; i++)
-        draws[i] = sampler.sample(makeBatch(1), x0, CounterNoise(5, i, 0))[0];
+        draws[i] = sampler.sample({makeBatch(1), x0, CounterNoise(5, i, 0)})[0];
     const Tensor weights = torch::tensor({0.75, 0.25}, doubles);
     const Tensor means = 0.7 * mixture.tensors.at("means").reshape({2, 3}) + 0.3 * x0;
     const Tensor L = mixture.tensors.at("cholesky").tril();
@@ -102,7 +103,7 @@ TEST(MixtureSampler, RefusesWhatIsNoMixture) {
     expectRefusal("means", torch::zeros({2, 2, 3}, doubles), "'means' has the shape [2, 2, 3]");
     expectRefusal("cholesky", torch::zeros({2, 3, 3}, doubles), "'cholesky'");
     expectRefusal("more", torch::zeros({1}, doubles), "besides");
-    EXPECT_THROW(good.makeSampler().sample(makeBatch(2), torch::zeros({2, 3}, doubles), CounterNoise(1, 0, 0)),
+    EXPECT_THROW(good.makeSampler().sample({makeBatch(2), torch::zeros({2, 3}, doubles), CounterNoise(1, 0, 0)}),
                  std::invalid_argument);
 }
 
@@ -111,17 +112,17 @@ TEST(MixtureSampler, ModelFiles) {
     model.components = {{1.0, {OpenMM::Vec3(0.1, 0.2, 0.3), OpenMM::Vec3(1, 2, 3)}, 0.05}};
     model.memory = 0.25;
     const ModelFile file = ModelFile::fromBytes(model.getBytes(), "mixture");
-    EXPECT_TRUE(file.getMetadata().hasDensity());
-    const auto sampler = makeSampler(file, {0, 1}, torch::TensorOptions(torch::kFloat32));
+    EXPECT_TRUE(file.getFamily().getTraits().hasDensity);
+    const auto sampler = loadSampler(file, {0, 1}, torch::TensorOptions(torch::kFloat32));
     EXPECT_TRUE(sampler->hasDensity());
     const Tensor x = torch::tensor({0.1, 0.2, 0.3, 1.0, 2.0, 3.0}, doubles).reshape({2, 3});
     EXPECT_NEAR(sampler->computeLogDensity(makeBatch(2), x, x), -3 * std::log(2 * M_PI * 0.05 * 0.05), 1e-9);
-    EXPECT_THROW(makeSampler(file, {0, 0.5, 1}, doubles), std::invalid_argument);
+    EXPECT_THROW(loadSampler(file, {0, 0.5, 1}, doubles), std::invalid_argument);
 
     ModelMetadata metadata = file.getMetadata();
-    metadata.architecture = R"({"num_atoms": 2, "components": 1, "memory": 1.5})";
+    metadata.settings["memory"] = 1.5;
     EXPECT_THROW(ModelFile::fromParts(metadata, file.getTensors()), FileError);
-    metadata.architecture = R"({"num_atoms": 0, "components": 1, "memory": 1})";
+    metadata.settings = {{"num_atoms", int64_t(0)}, {"components", int64_t(1)}, {"memory", 1.0}};
     EXPECT_THROW(ModelFile::fromParts(metadata, file.getTensors()), FileError);
 }
 

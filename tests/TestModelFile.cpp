@@ -1,4 +1,7 @@
-#include "openmmjump/network/ModelFile.h"
+#include "openmmjump/network/ModelFamily.h"
+#include "openmmjump/network/families/pvb/PvbConfig.h"
+#include "openmmjump/network/families/unisim/UniSimConfig.h"
+#include "openmmjump/network/model/ModelFile.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +10,6 @@
 #include <random>
 
 #include "ModelFileCases.h"
-#include "openmmjump/network/PvbConfigReader.h"
-#include "openmmjump/network/UniSimConfigReader.h"
 
 using namespace JumpPlugin;
 using std::string;
@@ -47,8 +48,9 @@ TEST(ModelFile, ReadsMetadata) {
     EXPECT_EQ(metadata.lengthScale, 10);
     EXPECT_EQ(metadata.lagTime, 1000);
     EXPECT_EQ(metadata.temperature, 300);
-    EXPECT_EQ(metadata.samplerType, "bridge");
-    EXPECT_EQ(metadata.stepNoise, "euler");
+    EXPECT_EQ(file.getFamily().getTraits().samplerType, "bridge");
+    EXPECT_EQ(metadata.settings.at("step_noise"), SettingValue("euler"));
+    EXPECT_EQ(metadata.settings.at("order"), SettingValue(int64_t(1)));
     EXPECT_EQ(metadata.timeGrid, (std::vector<double>{0, 0.25, 1}));
     EXPECT_FALSE(metadata.preservesOrientation);
     EXPECT_TRUE(metadata.preservesCenterOfMass);
@@ -61,7 +63,7 @@ TEST(ModelFile, ReadsMetadata) {
 
 TEST(ModelFile, ReadsPvbConfig) {
     const ModelFile file = parse(makeModel(makeMetadata()));
-    const PvbConfig config = readPvbConfig(file.getMetadata(), caseName);
+    const PvbConfig config = PvbConfig::fromValues(file.getMetadata().settings);
     EXPECT_EQ(config.hiddenDim, 8);
     EXPECT_EQ(config.encoderLayers, 1);
     EXPECT_EQ(config.kNeighbors, 4);
@@ -73,18 +75,18 @@ TEST(ModelFile, ReadsPvbConfig) {
 
 TEST(ModelFile, ReadsUniSimConfig) {
     const ModelFile file = parse(makeModel(makeUniSimMetadata()));
-    const UniSimConfig config = readUniSimConfig(file.getMetadata(), caseName);
+    const UniSimConfig config = UniSimConfig::fromValues(file.getMetadata().settings);
     EXPECT_EQ(config.hiddenDim, 8);
     EXPECT_EQ(config.expansionDim, 2);
     EXPECT_EQ(config.energyHeads, 1);
     EXPECT_TRUE(config.vectorHeads && config.guidanceKernel);
     EXPECT_EQ(config.temperature, 300);
     EXPECT_EQ(config.guidanceStrength, 0.05);
-    EXPECT_EQ(file.getMetadata().samplerType, "interpolant");
+    EXPECT_EQ(file.getFamily().getTraits().samplerType, "interpolant");
     EXPECT_EQ(file.getMetadata().timeGrid, (std::vector<double>{0, 0.25, 1}));
     const string bare =
         replaceIn(makeUniSimMetadata(), R"(,"gamma_clip":0.1,"guidance_strength":0.05,"guidance_scale":0.5)", "");
-    EXPECT_EQ(readUniSimConfig(parse(makeModel(bare)).getMetadata(), caseName).toValues(), config.toValues());
+    EXPECT_EQ(parse(makeModel(bare)).getMetadata().settings, config.toValues());
 }
 
 TEST(ModelFile, KeepsTheGuidanceSchedule) {
@@ -105,7 +107,7 @@ TEST(ModelFile, OptionalKeysMayBeLeftOut) {
     metadata = metadata.substr(0, metadata.find(",\"provenance\"")) + "}";
     const ModelFile file = parse(makeModel(metadata));
     EXPECT_TRUE(file.knowsAtom(118, 0));
-    EXPECT_EQ(readPvbConfig(file.getMetadata(), caseName).encoderLayers, 2);
+    EXPECT_EQ(PvbConfig::fromValues(file.getMetadata().settings).encoderLayers, 2);
 }
 
 TEST(ModelFile, WritesWhatItReads) {

@@ -1,4 +1,4 @@
-#include "openmmjump/network/NeighborGraph.h"
+#include "openmmjump/network/graph/NeighborGraph.h"
 
 #include <gtest/gtest.h>
 

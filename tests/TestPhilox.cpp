@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "PvbCases.h"
-#include "openmmjump/network/CounterNoise.h"
-#include "openmmjump/network/Philox.h"
+#include "openmmjump/network/sampling/CounterNoise.h"
+#include "openmmjump/network/sampling/Philox.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;
@@ -12,7 +12,7 @@ using torch::Tensor;
 namespace {
 
 Tensor draw(const CounterNoise& noise, int64_t step, int64_t numAtoms) {
-    return noise.draw(step, numAtoms, torch::kFloat64);
+    return noise.draw(step, {numAtoms, 3}, torch::kFloat64);
 }
 
 } // namespace
@@ -51,7 +51,7 @@ TEST(CounterNoise, IsStandardNormal) {
 }
 
 TEST(CounterNoise, DoesNotDependOnTheBatch) {
-    const CounterNoise::Stream first = {5, 17, 2}, second = {5, 18, 0};
+    const NoiseStream first = {5, 17, 2}, second = {5, 18, 0};
     Tensor both = draw(CounterNoise({first, second}), 3, 14);
     EXPECT_TRUE(both.narrow(0, 0, 7).equal(draw(CounterNoise({first}), 3, 7)));
     EXPECT_TRUE(both.narrow(0, 7, 7).equal(draw(CounterNoise({second}), 3, 7)));
@@ -61,16 +61,16 @@ TEST(CounterNoise, DoesNotDependOnTheBatch) {
 
 TEST(CounterNoise, IsTheSameInEveryPrecisionAndAtEveryCall) {
     const CounterNoise noise(1, 2, 3);
-    Tensor single = noise.draw(4, 9, torch::kFloat32);
+    Tensor single = noise.draw(4, {9, 3}, torch::kFloat32);
     EXPECT_EQ(single.scalar_type(), torch::kFloat32);
     EXPECT_TRUE(single.equal(draw(noise, 4, 9).to(torch::kFloat32)));
-    EXPECT_TRUE(single.equal(noise.draw(4, 9, torch::kFloat32)));
+    EXPECT_TRUE(single.equal(noise.draw(4, {9, 3}, torch::kFloat32)));
 }
 
 // Every argument of the noise changes all of it, the high words of seed and jump number included.
 TEST(CounterNoise, EveryArgumentCounts) {
     std::vector<Tensor> draws;
-    for (const CounterNoise::Stream& stream : std::vector<CounterNoise::Stream>{
+    for (const NoiseStream& stream : std::vector<NoiseStream>{
              {1, 1, 0}, {2, 1, 0}, {1, 2, 0}, {1, 1, 1}, {1 + (1ull << 32), 1, 0}, {1, 1 + (1ull << 32), 0}})
         for (int64_t step : {0, 1, 65535})
             draws.push_back(draw(CounterNoise({stream}), step, 5));
@@ -88,9 +88,23 @@ TEST(CounterNoise, UsesTheDocumentedCounter) {
         EXPECT_EQ(noise[2][component].item<double>(), expected[component]);
 }
 
+// The first three numbers of an atom are those of the shape (N, 3); all are independent.
+TEST(CounterNoise, HasAnyShape) {
+    const CounterNoise noise({{5, 17, 2}, {5, 18, 0}});
+    const Tensor wide = noise.draw(3, {20000, 8, 3}, torch::kFloat64);
+    EXPECT_EQ(wide.sizes(), (std::vector<int64_t>{20000, 8, 3}));
+    EXPECT_TRUE(wide.select(1, 0).equal(draw(noise, 3, 20000)));
+    EXPECT_TRUE(noise.draw(3, {20000, 3, 8}, torch::kFloat64).flatten(1).equal(wide.flatten(1)));
+    EXPECT_TRUE(noise.draw(3, {20000}, torch::kFloat64).equal(wide.select(1, 0).select(1, 0)));
+    const Tensor flat = wide.flatten(1), covariance = flat.t().matmul(flat) / 20000;
+    EXPECT_LT((covariance - torch::eye(24, torch::kFloat64)).abs().max().item<double>(), 6 * std::sqrt(2.0 / 20000));
+    expectInvalid([&] { noise.draw(3, {2, 4000}, torch::kFloat64); }, "too many");
+    expectInvalid([&] { noise.draw(3, {}, torch::kFloat64); }, "must begin with the number of atoms");
+}
+
 TEST(CounterNoise, RefusesWhatItCannotNumber) {
-    expectInvalid([] { CounterNoise(std::vector<CounterNoise::Stream>()); }, "at least one stream");
-    expectInvalid([] { CounterNoise(1, 1, 65536); }, "attempt 65536");
+    expectInvalid([] { CounterNoise(std::vector<NoiseStream>()); }, "at least one stream");
+    expectInvalid([] { CounterNoise(1, 1, 65535); }, "attempt 65535 is above 65534");
     expectInvalid([] { draw(CounterNoise(1, 1, 0), -1, 3); }, "step -1");
     expectInvalid([] { draw(CounterNoise(1, 1, 0), 65536, 3); }, "step 65536");
     expectInvalid([] { draw(CounterNoise({{1, 1, 0}, {1, 2, 0}}), 0, 3); }, "3 atoms can't be shared out");

@@ -7,11 +7,10 @@
 
 #include "Molecules.h"
 #include "openmm/OpenMMException.h"
-#include "openmmjump/network/BridgeSampler.h"
-#include "openmmjump/network/CounterNoise.h"
-#include "openmmjump/network/ModelTensors.h"
-#include "openmmjump/network/PvbConfigReader.h"
-#include "openmmjump/network/SamplerRunner.h"
+#include "openmmjump/network/families/pvb/BridgeSampler.h"
+#include "openmmjump/network/model/ModelTensors.h"
+#include "openmmjump/network/sampling/CounterNoise.h"
+#include "openmmjump/network/sampling/SamplerRunner.h"
 
 using namespace JumpPlugin;
 using OpenMM::Vec3;
@@ -31,7 +30,7 @@ struct Case {
 
     std::vector<Vec3> propose(std::vector<Vec3> from, const NoiseStream& noise = {1, 2, 3}) const {
         std::vector<Vec3> result(from.size());
-        Proposer(settings).propose({from.data(), true, 3}, {result.data(), true, 3}, noise);
+        Proposer(settings).propose({from.data(), true, 3}, {result.data(), true, 3}, {noise});
         return result;
     }
 
@@ -44,7 +43,7 @@ struct Case {
             for (int k = 0; k < 3; k++)
                 from[stride * atom + k] = static_cast<T>(positions[atom][k]);
         const bool isDouble = sizeof(T) == sizeof(double);
-        Proposer(settings).propose({from.data(), isDouble, stride}, {to.data(), isDouble, stride}, {1, 2, 3});
+        Proposer(settings).propose({from.data(), isDouble, stride}, {to.data(), isDouble, stride}, {{1, 2, 3}});
         std::vector<Vec3> result;
         for (size_t atom = 0; atom < positions.size(); atom++) {
             const T* x = to.data() + stride * atom;
@@ -78,7 +77,7 @@ TEST(Proposer, AgreesWithTheSampler) {
         const Case test(doublePrecision);
         const ModelFile& file = test.model.getModelFile();
         auto network =
-            std::make_shared<PvbNetwork>(readPvbConfig(file.getMetadata(), "the model"),
+            std::make_shared<PvbNetwork>(PvbConfig::fromValues(file.getMetadata().settings),
                                          loadTensors(file, doublePrecision ? torch::kFloat64 : torch::kFloat32));
         network->freeze();
         const int64_t n = test.positions.size();

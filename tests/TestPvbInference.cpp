@@ -5,9 +5,9 @@
 #include <thread>
 
 #include "PvbCases.h"
-#include "openmmjump/network/BridgeSampler.h"
-#include "openmmjump/network/CounterNoise.h"
-#include "openmmjump/network/PvbConfigReader.h"
+#include "openmmjump/network/families/pvb/BridgeSampler.h"
+#include "openmmjump/network/sampling/CounterNoise.h"
+#include "openmmjump/network/sampling/TimeGrid.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;
@@ -34,7 +34,7 @@ std::shared_ptr<PvbNetwork> copyNetwork(const PvbNetwork& network, torch::Scalar
 
 std::shared_ptr<PvbNetwork> shippedNetwork() {
     const ModelFile file = ModelFile::read(JUMP_MODEL_DIR "/alanine-dipeptide.safetensors");
-    return std::make_shared<PvbNetwork>(readPvbConfig(file.getMetadata(), "the model"),
+    return std::make_shared<PvbNetwork>(PvbConfig::fromValues(file.getMetadata().settings),
                                         loadTensors(file, torch::kFloat64));
 }
 
@@ -134,8 +134,8 @@ TEST(PvbInference, JumpsAreThoseOfTheTensorOperations) {
     const MoleculeBatch batch = makeChain(10).repeat(2);
     const Tensor x = 2 * randomNormal({20, 3}, 1);
     auto jump = [&](bool frozen) {
-        const BridgeSampler sampler(copyNetwork(*network, torch::kFloat64, frozen), BridgeSampler::denseGrid(20));
-        return sampler.sampleStates(batch, x, CounterNoise({{1, 2, 0}, {1, 3, 0}}));
+        const BridgeSampler sampler(copyNetwork(*network, torch::kFloat64, frozen), makeDenseGrid(20));
+        return sampler.sampleStates({batch, x, CounterNoise({{1, 2, 0}, {1, 3, 0}})});
     };
     expectClose(jump(true), jump(false), 1e-10);
 }

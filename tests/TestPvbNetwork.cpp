@@ -1,4 +1,4 @@
-#include "openmmjump/network/PvbNetwork.h"
+#include "openmmjump/network/families/pvb/PvbNetwork.h"
 
 #include <gtest/gtest.h>
 
@@ -322,7 +322,7 @@ TEST(PvbConfig, ValuesMakeTheRoundTrip) {
 }
 
 TEST(PvbConfig, RefusesImpossibleSettings) {
-    auto expect = [](const PvbConfig::Values& values, const std::string& text) {
+    auto expect = [](const SettingValues& values, const std::string& text) {
         expectInvalid([&] { PvbConfig::fromValues(values); }, text);
     };
     expect({{"width", 3.0}}, "no setting named width");
@@ -330,14 +330,14 @@ TEST(PvbConfig, RefusesImpossibleSettings) {
     expect({{"hidden_dim", 0.0}}, "hidden_dim is 0");
     expect({{"layers", 2.5}}, "layers is 2.5");
     expect({{"layers", NAN}}, "layers is nan");
-    expect({{"layers", "two"}}, "layers is 'two', but it must be a number");
+    expect({{"layers", "two"}}, "layers is 'two', but it must be a whole number between 1 and 1048576");
     expect({{"heads", 7.0}}, "it must divide hidden_dim");
     expect({{"cutoff_lower", 1.0}}, "cutoff_lower is 1");
     expect({{"cutoff_upper", INFINITY}}, "cutoff_upper is inf");
     expect({{"sigma", 0.0}}, "sigma is 0");
     expect({{"coord_prior_var", -1.0}}, "coord_prior_var is -1");
     expect({{"order", 3.0}}, "order is 3");
-    expect({{"head", "force"}}, "head is 'force', but it must be 'drift' or 'endpoint' or 'scaled'");
-    expect({{"encoder", 1.0}}, "encoder is a number");
+    expect({{"head", "force"}}, "head is 'force', but it must be 'drift', 'endpoint' or 'scaled'");
+    expect({{"encoder", 1.0}}, "encoder is 1, but it must be 'learned' or 'fixed'");
     expect({{"step_noise", "none"}}, "'euler' or 'bridge'");
 }

@@ -1,4 +1,4 @@
-#include "openmmjump/network/RadiusGraph.h"
+#include "openmmjump/network/families/unisim/RadiusGraph.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "UniSimCases.h"
-#include "openmmjump/network/EdgeList.h"
+#include "openmmjump/network/graph/EdgeList.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;

@@ -1,5 +1,4 @@
 // Restarts from what is damaged or belongs to another integrator: one sentence, and the number of the jump stays.
-#define JUMP_TEST_PLATFORM "Reference"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "openmmjump/network/SafetensorsFile.h"
+#include "openmmjump/network/files/SafetensorsFile.h"
 
 #include <gtest/gtest.h>
 

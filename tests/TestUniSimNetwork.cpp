@@ -1,12 +1,12 @@
-#include "openmmjump/network/UniSimNetwork.h"
+#include "openmmjump/network/families/unisim/UniSimNetwork.h"
 
 #include <gtest/gtest.h>
 
 #include <set>
 
 #include "UniSimCases.h"
-#include "openmmjump/network/RadiusGraph.h"
-#include "openmmjump/network/UniSimVocabulary.h"
+#include "openmmjump/network/families/unisim/RadiusGraph.h"
+#include "openmmjump/network/families/unisim/UniSimVocabulary.h"
 
 using namespace JumpPlugin;
 using torch::Tensor;
@@ -446,14 +446,15 @@ TEST(UniSimConfig, RefusesNonsense) {
             expectFault(key, value, key);
     expectFault("heads", 3, "must divide hidden_dim");
     expectFault("energy_heads", -1, "between 0 and 1024");
-    expectFault("layers", 1025, "at most 1024");
-    expectFault("vector_heads", 2, "0 or 1");
-    expectFault("order", 0, "order must be 1 or 2");
+    expectFault("layers", 1025, "between 1 and 1024");
+    expectFault("vector_heads", 2, "true or false");
+    expectFault("order", 0, "order is 0, but it must be a whole number between 1 and 2");
     expectFault("order", 1.5, "whole number");
     expectFault("step_noise", 1, "'euler' or 'bridge'");
     expectFault("hidden", 2, "no setting named hidden");
     expectInvalid([] { UniSimConfig::fromValues({{"step_noise", "none"}}); }, "'euler' or 'bridge'");
-    expectInvalid([] { UniSimConfig::fromValues({{"layers", "two"}}); }, "layers is 'two', but it must be a number");
+    expectInvalid([] { UniSimConfig::fromValues({{"layers", "two"}}); },
+                  "layers is 'two', but it must be a whole number between 1 and 1024");
     UniSimConfig config = narrowUniSimConfig();
     config.noiseScale = 0.3;
     config.stepNoise = StepNoise::Bridge;

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "openmmjump/network/ModelFile.h"
+#include "openmmjump/network/model/ModelFile.h"
 
 /**
  * A PVB model whose drift is exactly zero, because the weights of the heads are: a jump is then a Gaussian random walk
@@ -35,15 +35,14 @@ public:
         JumpPlugin::ModelMetadata metadata;
         metadata.name = "walk";
         metadata.family = "pvb";
-        metadata.architecture = R"({"hidden_dim": 8, "ffn_dim": 8, "rbf_dim": 4, "heads": 2, "layers": 1,
-            "encoder_layers": 2, "k_neighbors": 32, "cutoff_lower": 0.0, "cutoff_upper": 10.0, "sigma": )" +
-                                std::to_string(sigma) + R"(, "coord_prior_var": )" + std::to_string(priorVariance) +
-                                R"(, "head": "drift", "encoder": "fixed"})";
+        using Size = int64_t;
+        metadata.settings = {{"hidden_dim", Size(8)}, {"ffn_dim", Size(8)}, {"rbf_dim", Size(4)},
+                             {"heads", Size(2)},      {"layers", Size(1)},  {"k_neighbors", Size(32)},
+                             {"cutoff_upper", 10.0},  {"sigma", sigma},     {"coord_prior_var", priorVariance},
+                             {"head", "drift"},       {"encoder", "fixed"}, {"step_noise", "euler"}};
         metadata.lengthScale = 10;
         metadata.lagTime = lagTime;
         metadata.temperature = 300;
-        metadata.samplerType = "bridge";
-        metadata.stepNoise = "euler";
         metadata.timeGrid = timeGrid;
         metadata.guidanceSchedule = guidanceSchedule;
         metadata.preservesOrientation = metadata.preservesCenterOfMass = preserves;

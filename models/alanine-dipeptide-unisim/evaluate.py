@@ -2,7 +2,7 @@
 
     python evaluate.py MODEL [--jumps 2000] [--platform CPU]
 
-Printed are the share of accepted jumps, why others were refused, mean potential energy, populations and free energies
+Printed are the share of accepted jumps, why others were rejected, mean potential energy, populations and free energies
 against MD, rates per jump, Jensen-Shannon divergence of phi/psi, and milliseconds.
 """
 

@@ -14,10 +14,8 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import torch
-from openmmjump import models
 from openmmjump.evaluation.torsions import phi_psi
-from openmmjump.modelfile import ModelFile
-from openmmjump.network import UniSim
+from openmmjump.network import load
 from openmmjump.training.batches import make_atoms
 from openmmjump.training.molecule import molecule_of
 
@@ -54,18 +52,6 @@ def natural_pairs(folder, count, share, random):
     return np.concatenate([common[:, chosen], rare[:, :rarely]], axis=1)
 
 
-def sample(network, atoms, x0, times, seed):
-    """One jump from each conformation [starts, atoms, 3] in nm."""
-    generator, out = torch.Generator().manual_seed(seed), []
-    for chunk in torch.tensor(x0, dtype=torch.float32).split(heavy.BATCH):
-        shape = (chunk.shape[0] * chunk.shape[1], 3)
-        noise = torch.randn((len(times) - 2, *shape), generator=generator)
-        with torch.inference_mode():
-            y = network.jump(atoms.repeat(len(chunk)), chunk.reshape(shape) * 10, noise, time_grid=times)[-1]
-        out.append(y.reshape(chunk.shape).numpy() / 10)
-    return np.concatenate(out)
-
-
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="a shipped model or a file")
@@ -82,15 +68,13 @@ def arguments():
 def main():
     args = arguments()
     torch.set_num_threads(1)
-    file = ModelFile.load(models.resolve(args.model))
     given = {"order": args.order, "step_noise": args.step_noise, "guidance_strength": args.strength}
-    config = {**file.architecture, "step_noise": file.step_noise, "order": file.order, "temperature": file.temperature}
-    network = UniSim(config | {key: value for key, value in given.items() if value is not None}, file.tensors)
+    network = load(args.model, **{key: value for key, value in given.items() if value is not None})
     topology = mdtraj.load(str(args.data / "alanine-dipeptide.pdb")).topology
     atoms = make_atoms([molecule_of(topology, np.arange(topology.n_atoms), None, "data")], torch.device("cpu"))
     share, population = about(args.data)
     x0, x1 = natural_pairs(args.data, args.starts, share, np.random.default_rng(args.seed))
-    y = sample(network, atoms, x0, args.grid or file.time_grid, args.seed)
+    y = heavy.sample(network, atoms, x0, args.grid or network.time_grid, args.seed)
     heavy.report(y, x0, x1, topology, target(args.data, topology, share), population)
 
 

@@ -17,13 +17,11 @@ import mdtraj
 import numpy as np
 import torch
 from numpy.random import default_rng
-from openmmjump import models
 from openmmjump.evaluation.basins import positive_phi
 from openmmjump.evaluation.geometry import GeometryStandard, angles, distances
 from openmmjump.evaluation.histograms import jensen_shannon
 from openmmjump.evaluation.torsions import phi_psi
-from openmmjump.modelfile import ModelFile
-from openmmjump.network import PVB, Atoms
+from openmmjump.network import Atoms, load
 from openmmjump.training.molecule import molecule_of, select
 
 HERE = Path(__file__).resolve().parent
@@ -42,11 +40,10 @@ def sample(network, atoms, x0, times, seed):
     generator, out = torch.Generator().manual_seed(seed), []
     for chunk in torch.tensor(x0, dtype=torch.float32).split(BATCH):
         shape = (chunk.shape[0] * chunk.shape[1], 3)
-        first = torch.randn(shape, generator=generator)
-        noise = torch.randn((len(times) - 2, *shape), generator=generator)
+        noise = torch.randn((network.draws(len(times) - 1), *shape), generator=generator)
         with torch.inference_mode():
             x = chunk.reshape(shape) * 10
-            y = network.jump(atoms.repeat(len(chunk)), x, first, noise, times, all_states=False)
+            y = network.jump(atoms.repeat(len(chunk)), x, noise, times)
         out.append(y.reshape(chunk.shape).numpy() / 10)
     return np.concatenate(out)
 
@@ -117,17 +114,15 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    file = ModelFile.load(models.resolve(args.model))
     given = {"order": args.order, "step_noise": args.step_noise}
-    config = file.architecture | {"step_noise": file.step_noise, "order": file.order}
-    network = PVB(config | {key: value for key, value in given.items() if value}, file.tensors)
+    network = load(args.model, **{key: value for key, value in given.items() if value})
     topology = mdtraj.load(str(args.data / "heavy.pdb")).topology
     molecule = molecule_of(topology, select(topology, None, "heavy.pdb"))
     atoms = Atoms(molecule.atom_type, molecule.block_type, molecule.bonds.T, molecule.edge_mask)
     pairs, population = natural_pairs(args.data)
     chosen = np.sort(default_rng(args.seed).permutation(pairs.shape[1])[: args.starts])
     x0, x1 = pairs[:, chosen]
-    y = sample(network, atoms, x0, args.grid or file.time_grid, args.seed)
+    y = sample(network, atoms, x0, args.grid or network.time_grid, args.seed)
     report(y, x0, x1, topology, ramachandran(pairs, topology, population), population)
 
 

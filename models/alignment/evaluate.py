@@ -20,8 +20,7 @@ from openmmjump import data
 from openmmjump.evaluation import BASINS, assign_basins, phi_psi
 from openmmjump.evaluation.geometry import angles, distances
 from openmmjump.evaluation.reference import Reference
-from openmmjump.modelfile import ModelFile
-from openmmjump.network import PVB, Atoms
+from openmmjump.network import Atoms, load
 from openmmjump.training.frames import load_topology
 from openmmjump.training.molecule import molecule_of, select
 
@@ -36,19 +35,18 @@ def heavy_molecule():
     return molecule_of(topology, heavy), heavy
 
 
-def closed_loop(file, start, jumps, seed, reference):
+def closed_loop(network, start, jumps, seed, reference):
     """States [jumps, replicas, atoms, 3] in nm; a replica that breaks jumps again; and the share broken."""
-    network = PVB(file.architecture | {"step_noise": file.step_noise, "order": file.order}, file.tensors)
     molecule, _ = heavy_molecule()
     one = Atoms(molecule.atom_type, molecule.block_type, molecule.bonds.T, molecule.edge_mask)
-    atoms, steps = one.repeat(len(start)), len(file.time_grid) - 1
+    atoms, draws = one.repeat(len(start)), network.draws(len(network.time_grid) - 1)
     generator, states, broken = torch.Generator().manual_seed(seed), [], 0
     x = start
     for _ in range(jumps):
-        noise = torch.randn((steps, x.shape[0] * x.shape[1], 3), generator=generator)
+        noise = torch.randn((draws, x.shape[0] * x.shape[1], 3), generator=generator)
         given = torch.tensor(x.reshape(-1, 3) * 10, dtype=torch.float32)
         with torch.inference_mode():
-            y = network.jump(atoms, given, noise[0], noise[1:], file.time_grid, all_states=False)
+            y = network.jump(atoms, given, noise)
         y = y.numpy().reshape(x.shape) / 10
         whole = bonds_kept(y, reference)
         broken += (~whole).sum()
@@ -77,7 +75,7 @@ def evaluate(model, start, jumps=8, replicas=256, seed=1):
     _, heavy = heavy_molecule()
     rng = np.random.default_rng(seed)
     first = start[rng.choice(len(start), replicas, replace=replicas > len(start))][:, heavy].astype(np.float64)
-    states, broken = closed_loop(ModelFile.load(model), first, jumps, seed, reference)
+    states, broken = closed_loop(load(model), first, jumps, seed, reference)
     topology = openmm.app.PDBFile(data.path("alanine-dipeptide.pdb")).topology
     modeller = openmm.app.Modeller(topology, np.zeros((topology.getNumAtoms(), 3)) * openmm.unit.nanometer)
     modeller.delete([atom for atom in topology.atoms() if atom.index not in set(heavy)])

@@ -2,7 +2,7 @@
 
     python evaluate.py [MODEL] [--jumps 16] [--relaxation 50] [--platform OpenCL]
 
-Printed are the share of accepted jumps, how many proposals were drawn and why others were refused; size, distance of
+Printed are the share of accepted jumps, how many proposals were drawn and why others were rejected; size, distance of
 Asp3 N and Gly7 O, and the Jensen-Shannon divergence of phi/psi (mean over residues) against MD, with what as many
 conformations of MD itself would give; the potential energy after a jump against that of plain dynamics from the same
 conformations; and milliseconds.

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "openmmjump/network/Philox.h"
+#include "openmmjump/network/sampling/NoiseStreams.h"
 
 using namespace OpenMM;
 using namespace std;
@@ -11,13 +11,10 @@ namespace JumpPlugin {
 
 namespace {
 
-/** Place of the sampler step in the counter of the noise; no sampler has that many steps. */
-constexpr uint32_t AcceptanceStream = 0xFFFFFFFEu;
-
 /** A number above 0 and below 1. */
 double drawUniform(const NoiseStream& noise) {
-    const auto bits = Philox::generate({0, AcceptanceStream, uint32_t(noise.jump), uint32_t(noise.jump >> 32)},
-                                       {uint32_t(noise.seed), uint32_t(noise.seed >> 32)});
+    const auto bits = Philox::generate(NoiseStreams::counter(0, NoiseStreams::Acceptance, noise.jump),
+                                       NoiseStreams::key(noise.seed));
     return (bits[0] + 0.5) / 4294967296.0;
 }
 

@@ -46,6 +46,12 @@ const string ConstrainedProposals =
     "the System constrains bonds between model atoms, and putting proposals on these constraints would falsify the "
     "Metropolis criterion: create the System without them";
 
+string describe(double number) {
+    ostringstream text;
+    text << number;
+    return text.str();
+}
+
 double requireTemperature(double temperature) {
     require(isfinite(temperature) && temperature > 0, "the temperature must be above 0 K");
     return temperature;
@@ -60,7 +66,7 @@ JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& gra
 
 JumpIntegrator::JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature,
                                Integrator* relaxation) :
-    model(model), graph(graph), temperature(temperature), noise(make_unique<JumpNoise>()),
+    model(model), graph(graph), temperature(temperature), lagTime(model.getLagTime()), noise(make_unique<JumpNoise>()),
     scope(make_unique<JumpScope>()) {
     RelaxationCheck(relaxation).requireFree();
     requireTemperature(temperature);
@@ -73,6 +79,15 @@ void JumpIntegrator::setTemperature(double temp) {
     requireTemperature(temp);
     temperature = temp;
     IntegratorTemperature(getRelaxationIntegrator()).setTemperature(temp);
+}
+
+void JumpIntegrator::setLagTime(double lag) {
+    const double shortest = model.getShortestLagTime(), longest = model.getLongestLagTime();
+    require(lag >= shortest && lag <= longest,
+            "the model '" + model.getName() + "' jumps " +
+                (shortest == longest ? describe(shortest) : describe(shortest) + " to " + describe(longest)) +
+                " ps, not " + describe(lag));
+    lagTime = lag;
 }
 
 void JumpIntegrator::setRelaxationSteps(int steps) {
@@ -149,13 +164,13 @@ void JumpIntegrator::setRandomNumberSeed(int seed) {
 }
 
 double JumpIntegrator::getStepSize() const {
-    return model.getLagTime() + relaxationSteps * getRelaxationIntegrator().getStepSize();
+    return lagTime + relaxationSteps * getRelaxationIntegrator().getStepSize();
 }
 
 void JumpIntegrator::setStepSize(double size) {
     require(size == getStepSize(),
-            "the step size is the lag time of the model plus the relaxation and cannot be set; set the step size of "
-            "the relaxation integrator instead");
+            "the step size is the lag time plus the relaxation and cannot be set; set the step size of the relaxation "
+            "integrator instead");
 }
 
 long long JumpIntegrator::getJumpNumber() const {

@@ -3,8 +3,9 @@
 #include <utility>
 
 #include "openmm/OpenMMException.h"
-#include "openmmjump/network/FileError.h"
-#include "openmmjump/network/ModelFile.h"
+#include "openmmjump/network/ModelFamily.h"
+#include "openmmjump/network/files/FileError.h"
+#include "openmmjump/network/model/ModelFile.h"
 
 using OpenMM::OpenMMException;
 using std::string;
@@ -49,6 +50,16 @@ double JumpModel::getLagTime() const {
     return file->getMetadata().lagTime;
 }
 
+double JumpModel::getShortestLagTime() const {
+    const ModelMetadata& metadata = file->getMetadata();
+    return metadata.lagTimeRange ? metadata.lagTimeRange->first : metadata.lagTime;
+}
+
+double JumpModel::getLongestLagTime() const {
+    const ModelMetadata& metadata = file->getMetadata();
+    return metadata.lagTimeRange ? metadata.lagTimeRange->second : metadata.lagTime;
+}
+
 double JumpModel::getTemperature() const {
     return file->getMetadata().temperature;
 }
@@ -66,7 +77,15 @@ bool JumpModel::getPreservesCenterOfMass() const {
 }
 
 bool JumpModel::hasDensity() const {
-    return file->getMetadata().hasDensity();
+    return file->getFamily().getTraits().hasDensity;
+}
+
+bool JumpModel::hasEnergies() const {
+    return file->getFamily().getTraits().hasEnergies;
+}
+
+bool JumpModel::movesHydrogens() const {
+    return file->getFamily().getTraits().movesHydrogens;
 }
 
 const std::vector<double>& JumpModel::getTimeGrid() const {

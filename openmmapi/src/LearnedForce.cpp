@@ -11,9 +11,9 @@ namespace JumpPlugin {
 
 LearnedForce::LearnedForce(const JumpModel& model, const MolecularGraph& graph, Kind kind) :
     model(model), graph(graph), kind(kind), energyHead(0), defaultTime(0), doublePrecision(false), periodic(false) {
-    if (model.getFamily() != "unisim")
+    if (!model.hasEnergies())
         throw OpenMMException("LearnedForce: the model '" + model.getName() + "' is of the family '" +
-                              model.getFamily() + "', but only those of the family 'unisim' have forces");
+                              model.getFamily() + "', whose models have no energies or forces");
     if (kind != Energy && kind != GuidanceKernel)
         throw OpenMMException("LearnedForce: unknown kind of force");
     if (graph.getNumAtoms() == 0)

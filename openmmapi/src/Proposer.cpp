@@ -3,12 +3,11 @@
 #include <chrono>
 
 #include "NetworkBridge.h"
-#include "openmmjump/network/CounterNoise.h"
-#include "openmmjump/network/ModelFile.h"
-#include "openmmjump/network/SamplerFactory.h"
-#include "openmmjump/network/SamplerRunner.h"
-#include "openmmjump/network/TensorNoise.h"
 #include "openmmjump/network/Torch.h"
+#include "openmmjump/network/model/ModelLoader.h"
+#include "openmmjump/network/sampling/CounterNoise.h"
+#include "openmmjump/network/sampling/SamplerRunner.h"
+#include "openmmjump/network/sampling/TensorNoise.h"
 
 using namespace OpenMM;
 using namespace std;
@@ -50,20 +49,21 @@ public:
         scale(settings.model.getLengthScale()),
         runner(runner != nullptr ? std::move(runner) : make_unique<SamplerRunner>()) {
         const auto type = settings.sampler.useDoublePrecision ? torch::kFloat64 : torch::kFloat32;
-        sampler = makeSampler(settings.model.getModelFile(), timeGrid, torch::TensorOptions(type).device(device));
+        sampler = loadSampler(settings.model.getModelFile(), timeGrid, torch::TensorOptions(type).device(device));
         options = sampler->options();
         threads = ThreadScope::choose(settings.sampler.threads, batch.getNumAtoms());
     }
 
-    GuidanceCost propose(const AtomArray& positions, const AtomArray& proposal, const NoiseStream& stream,
+    GuidanceCost propose(const AtomArray& positions, const AtomArray& proposal, const JumpConditions& jump,
                          const Guidance& guidance, const ForceSource& source) {
         const c10::InferenceMode inference;
         const ThreadScope scope(threads);
+        setConditions(jump);
         const int64_t numAtoms = batch.getNumAtoms();
         const torch::Tensor x = wrap(positions, numAtoms, options.device()).to(torch::kFloat64);
         const torch::Tensor center = findOrigin(x);
         const torch::Tensor x0 = ((x - center) * scale).to(options);
-        const torch::Tensor noise = drawNoise(CounterNoise({stream}));
+        const torch::Tensor noise = drawNoise(CounterNoise({jump.noise}));
         GuidanceCost cost;
         torch::Tensor y;
         if (guidance.isOn()) // forces of the System cannot be recorded
@@ -86,23 +86,33 @@ public:
     }
 
 private:
+    void setConditions(const JumpConditions& jump) {
+        if (jump.lagTime != lagTime || jump.temperature != temperature)
+            runner->forget(); // a recording holds them as constants
+        lagTime = jump.lagTime;
+        temperature = jump.temperature;
+    }
+
     /** A network sees centred positions: single precision is not spent on where the molecule is. */
     torch::Tensor findOrigin(const torch::Tensor& x) const {
         return sampler->dependsOnPosition() ? torch::zeros({1, 3}, x.options()) : findCenter(x);
     }
 
-    /** All noise of a jump on the device of the network, (steps + 1, N, 3), brought there in one copy. */
+    /** All noise of a jump on the device of the network, (draws, N, ...), brought there in one copy. */
     torch::Tensor drawNoise(const NoiseSource& source) const {
-        const int64_t numAtoms = batch.getNumAtoms(), numDraws = sampler->getNumDraws();
+        const vector<int64_t> shape = sampler->getNoiseShape(batch.getNumAtoms());
+        vector<int64_t> all = {sampler->getNumDraws()};
+        all.insert(all.end(), shape.begin(), shape.end());
         const auto host = options.device(torch::kCPU);
-        torch::Tensor noise = torch::empty({numDraws, numAtoms, 3}, host.pinned_memory(options.device().is_cuda()));
-        for (int64_t step = 0; step < numDraws; step++)
-            noise[step].copy_(source.draw(step, numAtoms, host));
+        torch::Tensor noise = torch::empty(all, host.pinned_memory(options.device().is_cuda()));
+        for (int64_t step = 0; step < all[0]; step++)
+            noise[step].copy_(source.draw(step, shape, host));
         return noise.to(options, true);
     }
 
     torch::Tensor sample(const torch::Tensor& x0, const torch::Tensor& noise, const Sampler::Guidance& guidance) const {
-        return sampler->sample(batch, x0, TensorNoise(noise[0], noise.narrow(0, 1, noise.size(0) - 1)), guidance);
+        const TensorNoise source(noise[0], noise.narrow(0, 1, noise.size(0) - 1));
+        return sampler->sample({batch, x0, source, guidance, lagTime, temperature});
     }
 
     /** What the forces of a source add to the drift, in length units of the network. */
@@ -145,7 +155,8 @@ private:
 
     MoleculeBatch batch;
     vector<double> timeGrid;
-    double scale;                 // network length units per nm
+    double lagTime = 0, temperature = 0; // of the present jump, in ps and K
+    double scale;                        // network length units per nm
     torch::TensorOptions options; // type and device of the network
     int threads;
     unique_ptr<Sampler> sampler;
@@ -163,9 +174,9 @@ Proposer::Proposer(const ProposerSettings& settings, int cudaDevice, unique_ptr<
 
 Proposer::~Proposer() = default;
 
-GuidanceCost Proposer::propose(const AtomArray& positions, const AtomArray& proposal, const NoiseStream& noise,
+GuidanceCost Proposer::propose(const AtomArray& positions, const AtomArray& proposal, const JumpConditions& jump,
                                const Guidance& guidance, const ForceSource& source) {
-    return translateErrors([&] { return impl->propose(positions, proposal, noise, guidance, source); });
+    return translateErrors([&] { return impl->propose(positions, proposal, jump, guidance, source); });
 }
 
 double Proposer::computeLogDensityRatio(const AtomArray& positions, const AtomArray& proposal) const {

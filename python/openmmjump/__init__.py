@@ -6,6 +6,8 @@ loaded the import still succeeds, so that `openmm-jump diagnose` can say why; th
 raises ImportError with the reason.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from openmmjump import _loading
 from openmmjump.cpu_opencl import enable as enable_cpu_opencl
 
@@ -50,8 +52,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
-    """Say why a class is missing instead of only that it is."""
-    if name in __all__:
-        raise ImportError(f"openmmjump.{name} is not available: {_loading.explain()}")
-    raise AttributeError(f"module 'openmmjump' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker would take it that every name exists
+
+    def __getattr__(name: str) -> Any:
+        """Say why a class is missing instead of only that it is."""
+        if name in __all__:
+            raise ImportError(f"openmmjump.{name} is not available: {_loading.explain()}")
+        raise AttributeError(f"module 'openmmjump' has no attribute {name!r}")

@@ -6,15 +6,18 @@ All of it is put onto the classes here, once, when the package loads them; `wrap
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from os import PathLike
 from types import FunctionType
 from typing import Any
 
+import numpy as np
 import openmm
-from openmm import unit
+from numpy.typing import NDArray
+from openmm import app, unit
 
 from openmmjump import _settings, api
-from openmmjump._units import show, strip
+from openmmjump.units import show, to_unit
 
 #: Names of the stages of a step, in the order of JumpRecord.seconds.
 STAGES: tuple[str, ...] = tuple(api._getStageNames())
@@ -26,7 +29,12 @@ OUTCOMES: tuple[str, ...] = tuple(api._getOutcomeNames())
 _FORCE = unit.kilojoules_per_mole / unit.nanometer
 #: Units of what methods return.
 RESULTS = {
-    api.JumpModel: {"getLagTime": unit.picoseconds, "getTemperature": unit.kelvin},
+    api.JumpModel: {
+        "getLagTime": unit.picoseconds,
+        "getShortestLagTime": unit.picoseconds,
+        "getLongestLagTime": unit.picoseconds,
+        "getTemperature": unit.kelvin,
+    },
     api.JumpIntegrator: {
         "getTemperature": unit.kelvin,
         "getRelaxationFriction": unit.picosecond**-1,
@@ -40,6 +48,7 @@ ARGUMENTS = {
     api.JumpIntegrator: {
         "setStepSize": (unit.picosecond, "step size"),
         "setTemperature": (unit.kelvin, "temperature"),
+        "setLagTime": (unit.picosecond, "lag time"),
         "setRelaxationFriction": (unit.picosecond**-1, "friction"),
     },
     api.EnergyAnnotator: {
@@ -64,8 +73,8 @@ def _take_quantity(cls: type, name: str, kind: unit.Unit, words: str) -> None:
 
     @functools.wraps(method)
     def without_unit(self: Any, *args: Any, **kwargs: Any) -> Any:
-        plain = [strip(value, kind, words) for value in args]
-        return method(self, *plain, **{key: strip(value, kind, words) for key, value in kwargs.items()})
+        plain = [to_unit(value, kind, words) for value in args]
+        return method(self, *plain, **{key: to_unit(value, kind, words) for key, value in kwargs.items()})
 
     setattr(cls, name, without_unit)
 
@@ -160,7 +169,7 @@ def _restore_graph(xml: str) -> api.MolecularGraph:
 @_methods_of(api.JumpModel)
 class _Model:
     @staticmethod
-    def load(name: Any) -> api.JumpModel:
+    def load(name: str | PathLike[str]) -> api.JumpModel:
         """Load a shipped model by its name, or a model file by its path.
 
         Parameters
@@ -186,7 +195,7 @@ class _Model:
 @_methods_of(api.MolecularGraph)
 class _Graph:
     @staticmethod
-    def fromTopology(topology: Any, model: Any = None, **options: Any) -> api.MolecularGraph:
+    def fromTopology(topology: app.Topology, model: api.JumpModel | None = None, **options: Any) -> api.MolecularGraph:
         """Build the graph of an openmm.app.Topology; see openmmjump.topology.fromTopology()."""
         from openmmjump.topology import fromTopology
 
@@ -215,10 +224,10 @@ def _check_constructor(args: tuple[Any, ...]) -> None:
             f"relaxation integrator, but {len(args)} arguments were given"
         )
     _check_types(args)
-    strip(args[2], unit.kelvin, "temperature")
+    to_unit(args[2], unit.kelvin, "temperature")
     if len(args) == 5:
-        strip(args[3], unit.picosecond**-1, "friction")
-        strip(args[4], unit.picosecond, "step size")
+        to_unit(args[3], unit.picosecond**-1, "friction")
+        to_unit(args[4], unit.picosecond, "step size")
     elif not isinstance(args[3], openmm.Integrator):
         raise TypeError(f"the relaxation must be an openmm.Integrator, not {show(args[3])}")
     elif not args[3].thisown:
@@ -302,7 +311,7 @@ class _Integrator:
         relaxation._owner = self  # lives as long as its user
         return relaxation
 
-    def setIntegrationForceGroups(self: Any, groups: Any) -> None:
+    def setIntegrationForceGroups(self: Any, groups: Iterable[int] | int) -> None:
         """Set which force groups are used for integration: a set of numbers, or an integer with a bit for each."""
         openmm.Integrator.setIntegrationForceGroups(self, groups)
 
@@ -366,7 +375,7 @@ class _Label:
         """Parts of finalEnergy by force group, kJ/mol."""
         return self._getFinalGroupEnergies()
 
-    def getPositions(self: Any) -> Any:
+    def getPositions(self: Any) -> NDArray[np.float64]:
         """The minimised conformation: a new array of shape (particles, 3), nm."""
         return self._getPositions()
 
@@ -427,4 +436,4 @@ class _Annotator:
     @staticmethod
     @functools.wraps(_compute_weights)
     def computeBoltzmannWeights(energies: Any, temperature: Any, residues: int = 1) -> tuple[float, ...]:
-        return _compute_weights(energies, strip(temperature, unit.kelvin, "temperature"), residues)
+        return _compute_weights(energies, to_unit(temperature, unit.kelvin, "temperature"), residues)

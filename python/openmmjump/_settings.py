@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from typing import Any
 
+import openmm
 from openmm import unit
 
-from openmmjump._units import strip, to_mask
+from openmmjump.units import show, to_unit
 
 FORCE = unit.kilojoules_per_mole / unit.nanometer
 #: Units of the settings that have one, by the setting's name.
@@ -45,7 +48,7 @@ def complete(cls: type) -> None:
         if name == "forceGroups":
             value = to_mask(value)
         elif isinstance(value, unit.Quantity):
-            value = strip(value, UNITS.get(name, unit.dimensionless), name)
+            value = to_unit(value, UNITS.get(name, unit.dimensionless), name)
         set_attribute(self, name, value)
 
     def as_dict(self: Any) -> dict[str, Any]:
@@ -62,6 +65,10 @@ def complete(cls: type) -> None:
     def __reduce__(self: Any) -> tuple[Any, ...]:
         return _restore, (cls, as_dict(self))
 
+    defaults = {name: getattr(cls(), name) for name in names}
+    parameters = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+    parameters += [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=defaults[n]) for n in names]
+    __init__.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     for method in (__init__, __setattr__, __repr__, __eq__, __reduce__):
         method.__qualname__ = f"{cls.__name__}.{method.__name__}"
         setattr(cls, method.__name__, method)
@@ -77,3 +84,20 @@ def _show(cls: type, name: str, value: Any) -> str:
 
 def _restore(cls: type, settings: dict[str, Any]) -> Any:
     return cls(**settings)
+
+
+def to_mask(groups: Iterable[int] | int) -> int:
+    """The integer that stands for a set of force groups, one bit for each, as OpenMM's methods take it.
+
+    Raises
+    ------
+    OpenMMException
+        if a number is not 0 to 31
+    """
+    if not isinstance(groups, int):
+        groups = list(groups)
+        if not all(isinstance(group, int) and 0 <= group <= 31 for group in groups):
+            raise openmm.OpenMMException(f"force groups are numbers from 0 to 31, not {show(groups)}")
+        groups = sum(1 << group for group in set(groups))
+    groups &= 0xFFFFFFFF
+    return groups - 0x100000000 if groups >= 0x80000000 else groups

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from openmm.app import Topology
     from openmm.app.topology import Atom, Residue
 
-#: Residues of PVB's block vocabulary, in its order: their blocks are 118 to 137. Blocks 0 to 117 are elements.
+#: Residues of the block vocabulary, in its order: their blocks are 118 to 137. Blocks 0 to 117 are elements.
 RESIDUE_BLOCKS = (
     "GLY ALA VAL LEU ILE PHE TRP TYR ASP HIS ASN GLU LYS GLN MET ARG SER THR CYS PRO".split()
 )  # fmt: skip
@@ -30,8 +30,6 @@ RESIDUE_ALIASES = {
     "MSE": "MET",
 }
 
-#: Families of models that move hydrogens, too.
-ALL_ATOM_FAMILIES = ("unisim",)
 #: Names under which water comes. A residue of one oxygen and two hydrogens is water by any name.
 WATER_NAMES = frozenset(
     "HOH H2O WAT SOL DOD TIP TIP2 TIP3 TIP3P TIP4 TIP4P TIP5 TIP5P TP3 TP4 TP5 SPC SPCE OPC".split()
@@ -58,7 +56,7 @@ _MAX_COLOR_ROUNDS = 100
 
 
 def standard_residue(name: str) -> str | None:
-    """The residue of PVB's vocabulary that a residue name stands for, or None.
+    """The residue of the vocabulary that a residue name stands for, or None.
 
     Knows the aliases of protonation states and Amber's four-letter names of terminal residues (NALA, CHIE).
     """
@@ -73,7 +71,7 @@ def standard_residue(name: str) -> str | None:
 
 
 def block_type(residue_name: str, atomic_number: int, ligand: bool = False) -> int:
-    """PVB's block of an atom: 118 to 137 in a standard residue, else the block of its element.
+    """The block of an atom: 118 to 137 in a standard residue, else the block of its element.
 
     Caps (ACE, NME), modified residues, nucleotides and ligands have no block of their own in the vocabulary: their
     atoms take the block of their element, like the atoms of a small molecule.
@@ -96,8 +94,8 @@ def fromTopology(
     """Make the MolecularGraph of a Topology.
 
     Every heavy atom becomes a model atom, in the order of the Topology: those of caps, modified residues and ligands
-    as well. Hydrogens, virtual sites and other extra particles ride on the nearest heavy atom; a model of the family
-    UniSim moves hydrogens itself, so there they are model atoms too. Water and monatomic ions are left out unless they
+    as well. Hydrogens, virtual sites and other extra particles ride on the nearest heavy atom; a model that moves
+    hydrogens itself has them as model atoms too. Water and monatomic ions are left out unless they
     are selected. Bonds, their orders, the stereocentres and the stereo bonds (see
     :func:`find_stereo_bonds`) come from the Topology.
 
@@ -144,7 +142,7 @@ def fromTopology(
         raise ValueError("There is no heavy atom to make a graph of: water and monatomic ions are left out.")
     _check_bonds(topology, neighbors, {atom.index for atom in heavy})
     moved = heavy
-    if model is not None and model.getFamily() in ALL_ATOM_FAMILIES:
+    if model is not None and model.movesHydrogens():
         moved = [atom for atom in all_atoms if atom.index in selected and _atomic_number(atom) > 0]
 
     if graph is None:

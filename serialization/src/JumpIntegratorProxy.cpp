@@ -117,6 +117,7 @@ void JumpIntegratorProxy::serialize(const void* object, SerializationNode& node)
     node.setIntProperty("version", 2);
     const JumpIntegrator& integrator = *reinterpret_cast<const JumpIntegrator*>(object);
     node.setDoubleProperty("temperature", integrator.getTemperature());
+    node.setDoubleProperty("lagTime", integrator.getLagTime());
     node.setIntProperty("relaxationSteps", integrator.getRelaxationSteps());
     node.setDoubleProperty("relaxationFriction", integrator.getRelaxationFriction());
     node.setIntProperty("maxAttempts", integrator.getMaxAttempts());
@@ -142,6 +143,7 @@ void* JumpIntegratorProxy::deserialize(const SerializationNode& node) const {
     const double temperature = node.getDoubleProperty("temperature");
     unique_ptr<JumpIntegrator> integrator(new JumpIntegrator(model, *graph, temperature, relaxation.get()));
     relaxation.release();
+    integrator->setLagTime(node.getDoubleProperty("lagTime"));
     integrator->setRelaxationSteps(node.getIntProperty("relaxationSteps"));
     integrator->setRelaxationFriction(node.getDoubleProperty("relaxationFriction"));
     integrator->setMaxAttempts(node.getIntProperty("maxAttempts"));

@@ -10,6 +10,7 @@
 #include "Molecules.h"
 #include "PlatformTest.h"
 #include "openmmjump/EnergyAnnotator.h"
+#include "openmmjump/internal/Constants.h"
 #include "openmmjump/internal/Superposition.h"
 
 using namespace JumpPlugin;
@@ -257,13 +258,17 @@ TEST_F(EnergyAnnotatorTest, refusesWhatHasNoLabel) {
     expectError([&] { annotator->setMaxIterations(-1); }, "iterations");
     expectError([&] { annotator->setMaxSeconds(-1); }, "wall time");
     expectError([] { makeAnnotator(System()); }, "no particles");
-    if (hasPrecision())
-        expectError(
-            [&] {
-                EnergyAnnotator(pendulum.system, EnergyAnnotator::Preconditioned, getPlatform(),
-                                {{"Precision", "single"}});
-            },
-            "mixed or double, not single");
+}
+
+class AnnotatorPrecisionTest : public PlatformTest {};
+
+TEST_F(AnnotatorPrecisionTest, singleIsRefused) {
+    if (!hasPrecision())
+        GTEST_SKIP() << getName() << " has one precision";
+    Pendulum pendulum;
+    expectError(
+        [&] { EnergyAnnotator(pendulum.system, EnergyAnnotator::Preconditioned, getPlatform(), {{"Precision", "single"}}); },
+        "mixed or double, not single");
 }
 
 TEST_F(EnergyAnnotatorTest, aFailedConformationDoesNoHarm) {

@@ -11,8 +11,8 @@
 #include "WalkModel.h"
 #include "openmm/serialization/XmlSerializer.h"
 #include "openmmjump/JumpIntegrator.h"
-#include "openmmjump/network/CounterNoise.h"
 #include "openmmjump/network/Torch.h"
+#include "openmmjump/network/sampling/CounterNoise.h"
 
 using namespace JumpPlugin;
 using namespace JumpTests;
@@ -150,7 +150,7 @@ TEST_F(GuidanceTest, ForcesAreThoseOfThePath) {
     const vector<Vec3> shifts = findShifts(molecule, *integrator);
     // The only guided step begins at t = 1/4, after the draw of the start and one step of noise.
     const CounterNoise noise(Seed, 0, 0);
-    const auto start = noise.draw(0, 2, torch::kFloat64), step = noise.draw(1, 2, torch::kFloat64);
+    const auto start = noise.draw(0, {2, 3}, torch::kFloat64), step = noise.draw(1, {2, 3}, torch::kFloat64);
     Positions path = molecule.positions;
     for (int atom = 0; atom < 2; atom++)
         for (int i = 0; i < 3; i++)

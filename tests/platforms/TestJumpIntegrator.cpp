@@ -1,5 +1,4 @@
-// The tests of JumpIntegrator, the same for every Platform. CMake compiles this file once for each, with
-// JUMP_TEST_PLATFORM set to its name.
+// The tests of JumpIntegrator, the same for every Platform.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -15,7 +15,7 @@ from openmm import app, unit
 from openmmjump import annotation, data
 
 #: No solvent and a few iterations, for tests that are not about physics.
-FAST = annotation.Settings(force_field=("amber14-all.xml",), platform="CPU", max_iterations=5)
+FAST = annotation.LabelSettings(force_field=("amber14-all.xml",), platform="CPU", max_iterations=5)
 FAST_OPTIONS = ["--force-field", "amber14-all.xml", "--platform", "CPU", "--max-iterations", "5"]
 CHIGNOLIN = data.path("chignolin.pdb")
 DIPEPTIDE = data.path("alanine-dipeptide.pdb")

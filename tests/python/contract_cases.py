@@ -15,7 +15,9 @@ import openmm
 import pytest
 from openmm import app, unit
 from openmmjump import GateSettings, JumpIntegrator, JumpModel, MolecularGraph, data
-from openmmjump.demo.molecule import ONE_THREAD, Molecule, build_molecule, equilibrate
+from openmmjump.molecule import Molecule
+from openmmjump.platforms import ONE_THREAD
+from openmmjump.testsystems.alanine_dipeptide import build_molecule, equilibrate
 from walk_model import LAG_TIME, make_walk_model
 
 OpenMMException = openmm.OpenMMException

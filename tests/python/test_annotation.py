@@ -14,14 +14,15 @@ from openmm import app, unit
 from openmmjump import annotation
 from openmmjump.annotation import worker
 from openmmjump.annotation.inputs import find_sources, list_items
+from openmmjump.annotation.molecules import MoleculeSpec
 from openmmjump.annotation.preparation import prepare, prepare_molecule
-from openmmjump.data.peptides import ATOMS, build_peptide, trp_cage
-from openmmjump.data.snapshots import snapshots
+from openmmjump.testsystems.peptides import ATOMS, build_peptide, trp_cage
+from openmmjump.testsystems.snapshots import snapshots
 
 
 def read(*files, **settings):
     """Residues and conformations of files."""
-    chosen = annotation.Settings(**settings) if settings else FAST
+    chosen = annotation.LabelSettings(**settings) if settings else FAST
     sources = find_sources(annotation.Request(tuple(map(str, files)), "labels.parquet", settings=chosen))
     found = [each.polymer.conformation(frame) for each in sources for frame in each.read()]
     return sources[0].polymer.residues, found
@@ -91,7 +92,7 @@ def test_hydrogens_are_the_same_each_time_and_given_atoms_stay(tmp_path):
     assert np.array_equal(*placed)
     at = dict(zip(molecule.atoms, placed[0], strict=True))
     assert all(np.array_equal(at[atom], position) for atom, position in zip(heavy.atoms, heavy.positions, strict=True))
-    other = annotation.Settings(force_field=("amber14-all.xml",), seed=2)
+    other = annotation.LabelSettings(force_field=("amber14-all.xml",), seed=2)
     assert not np.array_equal(prepare(prepare_molecule(residues, heavy, other), heavy), placed[0])
 
 
@@ -129,12 +130,14 @@ def test_topology_of_other_formats(tmp_path):
 def test_own_force_field_files(tmp_path):
     own = tmp_path / "own.xml"
     own.write_text('<ForceField><Include file="amber14-all.xml"/></ForceField>')
-    settings = annotation.Settings(force_field=(str(own),), platform="CPU", max_iterations=1)
+    settings = annotation.LabelSettings(force_field=(str(own),), platform="CPU", max_iterations=1)
     files = [each["file"] for each in settings.describe()["force_field"]]
     assert files[:3] == ["own.xml", "amber14-all.xml", "amber14/protein.ff14SB.xml"]
     residues, frames = read(DIPEPTIDE)
     own.unlink()  # as on the machine of a worker
-    assert worker.label(worker.build_molecule(residues, frames, settings), frames[0], False).columns["outcome"]
+    assert worker.label(
+        worker.build_molecule(MoleculeSpec(residues, tuple(frames), settings)), frames[0], False
+    ).columns["outcome"]
 
 
 def test_caps_are_kept():
@@ -179,7 +182,7 @@ def test_missing_residues_are_built_only_on_request(tmp_path):
     assert len(read(file)[0]) == 4
     settings = {"force_field": ("amber14-all.xml",), "add_missing_residues": True}
     residues, (frame,) = read(file, **settings)
-    molecule = prepare_molecule(residues, frame, annotation.Settings(**settings))
+    molecule = prepare_molecule(residues, frame, annotation.LabelSettings(**settings))
     assert len(residues) == 5 and len(molecule.atoms) == topology.getNumAtoms()
 
 
@@ -190,15 +193,15 @@ def test_disulfide_bonds_are_those_of_the_first(tmp_path):
     close[sulfurs[1]] = close[sulfurs[0]] + [0.2, 0, 0]
     files = [write_heavy(tmp_path / f"{i}.pdb", topology, at) for i, at in enumerate((close, positions))]
     residues, (first, second) = read(*files)
-    molecule = worker.build_molecule(residues, [first], FAST)
+    molecule = worker.build_molecule(MoleculeSpec(residues, (first,), FAST))
     assert molecule.error is None and molecule.disulfides == ((0, 2),) and molecule.variants[0] == "CYX"
     assert len(prepare(molecule, second)) == topology.getNumAtoms() - 2
 
 
 def test_energies_are_those_of_openmm(tmp_path):
-    settings = annotation.Settings(platform="CPU", max_iterations=1)
+    settings = annotation.LabelSettings(platform="CPU", max_iterations=1)
     residues, frames = read(CHIGNOLIN)
-    molecule = worker.build_molecule(residues, frames[:1], settings)
+    molecule = worker.build_molecule(MoleculeSpec(residues, tuple(frames[:1]), settings))
     columns = worker.label(molecule, frames[0], False).columns
     pdb = app.PDBFile(CHIGNOLIN)
     system = app.ForceField("charmm36.xml", "implicit/gbn2.xml").createSystem(
@@ -214,7 +217,7 @@ def test_energies_are_those_of_openmm(tmp_path):
 
 
 def test_salt_screens():
-    settings = annotation.Settings(force_field=("amber14-all.xml", "implicit/gbn2.xml"), salt=0.15)
+    settings = annotation.LabelSettings(force_field=("amber14-all.xml", "implicit/gbn2.xml"), salt=0.15)
     assert settings.kappa == pytest.approx(367.434915 * math.sqrt(0.15 / (78.5 * 300)))
     assert 1 / settings.kappa == pytest.approx(0.785 / 0.73, rel=0.02)  # Debye length of 0.15 M, Amber's ion exclusion
 
@@ -282,7 +285,7 @@ def test_tables_refuse_what_they_cannot_hold(tmp_path):
 @pytest.mark.parametrize(
     "settings, sentence",
     [
-        ({"mode": "loose"}, "mode must be one of tight, published"),
+        ({"mode": "loose"}, "mode must be one of preconditioned, local-minimizer"),
         ({"ph": 15.0}, "pH must be between"),
         ({"temperature": 0.0}, "temperature must be above 0"),
         ({"tolerance": 0.0}, "tolerance must be above 0"),
@@ -295,7 +298,7 @@ def test_tables_refuse_what_they_cannot_hold(tmp_path):
 )
 def test_settings_are_checked(settings, sentence):
     with pytest.raises(annotation.AnnotationError, match=sentence):
-        annotation.Settings(**settings)
+        annotation.LabelSettings(**settings)
 
 
 # ---- Molecules for tests and benchmarks ----------------------------------------------------------------------------

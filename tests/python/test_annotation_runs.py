@@ -29,7 +29,7 @@ from annotation_cases import (
 )
 from openmm import app
 from openmmjump import annotation
-from openmmjump.annotation.crew import molecules_first
+from openmmjump.annotation.executors import molecules_first
 from typer.testing import CliRunner
 
 #: Enough iterations that a process can be killed in between.
@@ -158,7 +158,7 @@ def test_a_bad_conformation_is_a_row_with_its_error(tmp_path):
 
 
 def test_a_molecule_that_the_force_field_does_not_know_is_rows_with_the_error(tmp_path):
-    settings = annotation.Settings(force_field=("tip3p.xml",), platform="CPU")
+    settings = annotation.LabelSettings(force_field=("tip3p.xml",), platform="CPU")
     summary = annotation.run(annotation.Request((CHIGNOLIN,), tmp_path / "t.parquet", settings=settings))
     errors = {row["error"] for row in rows_of(tmp_path / "t.parquet")}
     assert summary.errors == 16 and len(errors) == 1 and "No template found" in errors.pop()
@@ -169,7 +169,7 @@ def test_a_molecule_that_the_force_field_does_not_know_is_rows_with_the_error(tm
     [
         (["missing.pdb"], "there are no conformations in 'missing.pdb'"),
         (["run.dcd"], "run.dcd is a trajectory: give its topology with --topology"),
-        ([CHIGNOLIN, "--mode", "loose"], "the mode must be one of tight, published, not 'loose'"),
+        ([CHIGNOLIN, "--mode", "loose"], "the mode must be one of preconditioned, local-minimizer, not 'loose'"),
         ([CHIGNOLIN, "--force-field", "none.xml"], "there is no force field file 'none.xml'"),
         ([CHIGNOLIN, "--workers", "0"], "the number of workers must be at least 1, not 0"),
         ([CHIGNOLIN, "--structures-format", "gro"], "the structures format must be one of cif, dcd, xtc"),

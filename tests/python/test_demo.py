@@ -11,15 +11,16 @@ import openmm
 import pytest
 from openmm import unit
 from openmmjump.demo import figures
-from openmmjump.demo.molecule import Molecule, build_molecule, equilibrate, langevin
-from openmmjump.demo.platforms import PlatformChoice, candidates, fastest
 from openmmjump.demo.runs import MDRun, take_turns
 from openmmjump.demo.settings import Settings
 from openmmjump.evaluation import report
 from openmmjump.evaluation.compare import Series
 from openmmjump.evaluation.estimates import Estimate
 from openmmjump.evaluation.reference import Reference
+from openmmjump.molecule import Molecule
+from openmmjump.platforms import PlatformChoice, candidates, fastest
 from openmmjump.reporters import REASONS, STAGES
+from openmmjump.testsystems.alanine_dipeptide import build_molecule, equilibrate, langevin
 
 CPU = PlatformChoice("CPU", {"Threads": "1", "DeterministicForces": "true"})
 
@@ -353,3 +354,15 @@ def test_demo_end_to_end(tmp_path):
     populations = [without_infinities(s["delta_f_kT"]) for s in summaries]
     assert populations[0] == populations[1]
     assert done["jumps"] == pytest.approx(2)
+
+
+def test_the_demo_runs_with_an_all_atom_model(tmp_path):
+    """From start to end, with the sampler of its file where the network is asked without OpenMM."""
+    from openmmjump.demo import run
+
+    counts = {"jumps": 4, "blocks": 2, "raw_jumps": 2, "geometry_frames": 20}
+    run(Settings(tmp_path, "CPU", "CPU", model="alanine-dipeptide-unisim", **counts))
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["model"], summary["jumps"]) == ("alanine-dipeptide-unisim", 4)
+    assert summary["equivariance"]["max_nm_double"] < 1e-6
+    assert (tmp_path / "ramachandran.png").stat().st_size > 10_000

@@ -15,7 +15,8 @@ import openmm
 import pytest
 from openmm import app, unit
 from openmmjump import JumpIntegrator, JumpModel, MolecularGraph, RepairSettings
-from openmmjump.demo.molecule import ONE_THREAD, build_molecule
+from openmmjump.platforms import ONE_THREAD
+from openmmjump.testsystems.alanine_dipeptide import build_molecule
 
 MOLECULE = build_molecule()
 

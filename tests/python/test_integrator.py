@@ -1,6 +1,6 @@
 """JumpIntegrator as a user of OpenMM meets it: units, ownership, Simulation, saving, seeds, errors.
 
-Alanine dipeptide with the shipped model. What a jump does is tested in C++ (TestJumpIntegrator.h), on every platform.
+Alanine dipeptide with the shipped model. What a jump does is tested in C++, on every platform (tests/platforms).
 An OpenCL Context takes ten seconds to compile, so there is one for the file, which tests put back to where it started;
 what needs several Contexts runs on the Reference and CPU platforms.
 """
@@ -35,7 +35,8 @@ from openmmjump import (
     SamplerSettings,
     reporters,
 )
-from openmmjump.demo.molecule import ONE_THREAD, build_molecule, equilibrate
+from openmmjump.platforms import ONE_THREAD
+from openmmjump.testsystems.alanine_dipeptide import build_molecule, equilibrate
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OpenMMException = openmm.OpenMMException

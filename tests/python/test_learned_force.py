@@ -14,8 +14,9 @@ import openmm
 import pytest
 from openmm import app, unit
 from openmmjump import JumpModel, LearnedForce, MolecularGraph
+from openmmjump.families.unisim import UniSim
 from openmmjump.modelfile import ModelFile
-from openmmjump.network import Atoms, UniSim
+from openmmjump.network import Atoms
 from unisim_cases import ARCHITECTURE
 
 
@@ -23,8 +24,7 @@ def make_model() -> JumpModel:
     file = ModelFile(
         name="energies",
         family="unisim",
-        sampler="interpolant",
-        architecture=ARCHITECTURE,
+        settings=ARCHITECTURE,
         tensors=dict(UniSim.initialize(ARCHITECTURE, 3).state_dict()),
         lag_time=100.0,
         temperature=300.0,
@@ -105,7 +105,8 @@ def test_errors_are_one_sentence(molecule):
     graph = MolecularGraph.fromTopology(molecule.topology, model)
     with pytest.raises(TypeError, match="the graph must be a MolecularGraph"):
         LearnedForce(model, molecule.topology)
-    cases.raises_sentence("only those of the family 'unisim'", lambda: LearnedForce(cases.shipped(), graph))
+    sentence = "is of the family 'pvb', whose models have no energies or forces"
+    cases.raises_sentence(sentence, lambda: LearnedForce(cases.shipped(), graph))
     kernel = LearnedForce(model, graph, LearnedForce.GuidanceKernel)
     cases.raises_sentence("no guidance kernel", lambda: make_context(molecule, kernel))
     head = make_force(molecule)

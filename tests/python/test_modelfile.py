@@ -36,7 +36,8 @@ ARCHITECTURE = {
 def make_model(**changes) -> ModelFile:
     arguments = dict(
         name="small",
-        architecture=dict(ARCHITECTURE),
+        family="pvb",
+        settings=dict(ARCHITECTURE),
         tensors={"a": torch.ones(2, 3), "index": torch.arange(4)},
         lag_time=1000.0,
         temperature=300.0,
@@ -94,7 +95,7 @@ def model(draw) -> ModelFile:
         temperature=draw(POSITIVE),
         length_scale=draw(POSITIVE),
         time_grid=[0.0, *sorted(inner), 1.0],
-        step_noise=draw(st.sampled_from(["euler", "bridge"])),
+        settings={**ARCHITECTURE, "step_noise": draw(st.sampled_from(["euler", "bridge"]))},
         guidance_schedule=draw(st.sampled_from(["constant", "falling", "rising"])),
         vocabulary=draw(st.none() | st.lists(pairs, unique=True, min_size=1, max_size=5)),
         preserves_orientation=draw(st.booleans()),
@@ -130,14 +131,21 @@ def test_cpp_reads_what_python_writes(tmp_path, model):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"step_noise": "bridge"}, {"step_noise": "bridge", "order": 2}, {"guidance_schedule": "falling"}],
+    [{}, {"step_noise": "bridge"}, {"step_noise": "bridge", "order": 2}],
 )
-def test_cpp_reads_a_unisim_model(tmp_path, settings):
+@pytest.mark.parametrize("schedule", ["rising", "falling"])
+def test_cpp_reads_a_unisim_model(tmp_path, settings, schedule):
     path = tmp_path / "model.safetensors"
-    model = make_model(
-        family="unisim", sampler="interpolant", architecture=unisim_cases.ARCHITECTURE, vocabulary=None, **settings
-    )
-    assert model.metadata()["sampler"] == {"type": "interpolant", "time_grid": model.time_grid, **settings}
+    whole = unisim_cases.ARCHITECTURE | settings
+    model = make_model(family="unisim", settings=whole, vocabulary=None, guidance_schedule=schedule)
+    assert model.metadata()["sampler"] == {
+        "type": "interpolant",
+        "time_grid": model.time_grid,
+        "guidance_schedule": schedule,
+        "step_noise": "euler",
+        "order": 1,
+        **settings,
+    }
     model.save(path)
     assert same(model, ModelFile.load(path))
     read = JumpModel(str(path))
@@ -202,7 +210,7 @@ FAULTS = [
     (change("architecture.layers", 0), "layers"),
     (change("architecture.cutoff_lower", 1), "cutoff_lower"),
     (change("architecture.sigma", 0), "sigma"),
-    (change("architecture.head", "other"), "this version knows only 'drift', 'endpoint'"),
+    (change("architecture.head", "other"), "head is 'other', but it must be 'drift', 'endpoint' or 'scaled'"),
     (change("architecture.other", 1), "unknown key 'other'"),
     (change("sampler.type", "flow"), "this version knows only 'bridge'"),
     (change("sampler.step_noise", None), "not a text"),
@@ -230,9 +238,7 @@ FAULTS = [
 
 def unisim(**changes) -> dict:
     """Metadata of the family `unisim` with entries of its architecture or sampler changed."""
-    metadata = make_model(
-        family="unisim", sampler="interpolant", architecture=dict(unisim_cases.ARCHITECTURE)
-    ).metadata()
+    metadata = make_model(family="unisim", settings=dict(unisim_cases.ARCHITECTURE)).metadata()
     of_sampler = changes.keys() <= {"type", "time_grid", "step_noise", "order", "guidance_schedule"}
     metadata["sampler" if of_sampler else "architecture"].update(changes)
     return metadata
@@ -252,8 +258,8 @@ FAULTS += [
     (unisim(guidance_strength=-1), "guidance_strength"),
     (unisim(other=1), "unknown key 'other'"),
     (unisim(type="bridge"), "this version knows only 'interpolant'"),
-    (unisim(order=3), "'order' of 'sampler' of its metadata is neither 1 nor 2"),
-    (unisim(step_noise="none"), "this version knows only 'euler', 'bridge'"),
+    (unisim(order=3), "order is 3, but it must be a whole number between 1 and 2"),
+    (unisim(step_noise="none"), "step_noise is 'none', but it must be 'euler' or 'bridge'"),
     (unisim(guidance_schedule=None), "'guidance_schedule' of 'sampler' of its metadata is not a text"),
     (unisim(time_grid=[0, 2]), "from 0 to 1"),
 ]

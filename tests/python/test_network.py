@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from openmmjump.network import PVB, Atoms, NoiseStream, dense_grid, uniform_grid
+from openmmjump.families.pvb import PVB
+from openmmjump.network import Atoms, NoiseStream, dense_grid, uniform_grid
 from safetensors.torch import load_file
 
 DATA = Path(__file__).parent.parent / "data" / "pvb"
@@ -79,7 +80,9 @@ def test_agrees_with_the_published_network(dtype, fused):
         both = network.fields(atoms, t, inputs["y0"], inputs["yt"])
         assert_close(both[0], velocity, tolerance)
         assert_close(both[1], drift, tolerance)
-    states = network.jump(atoms, inputs["x0"], inputs["eps_encoder"], inputs["eps_sde"])
+    states = network.jump(
+        atoms, inputs["x0"], torch.cat([inputs["eps_encoder"][None], inputs["eps_sde"]]), all_states=True
+    )
     assert states.shape == (11, 10, 3)
     assert_close(states, expected["jump.states"], tolerance)
     losses = network.bridge_loss(
@@ -109,7 +112,7 @@ def test_signatures():
     assert names(Atoms) == ["atom_type", "block_type", "bonds", "edge_mask", "molecule"]
     assert names(PVB.log_variance) == ["atoms", "x0"]
     assert names(PVB.drift) == names(PVB.velocity) == ["atoms", "t", "y0", "yt"]
-    assert names(PVB.jump)[:4] == ["atoms", "x0", "encoder_noise", "sde_noise"]
+    assert names(PVB.jump)[:4] == ["atoms", "x0", "noise", "time_grid"]
 
 
 # --- a module like any other ---
@@ -210,16 +213,16 @@ def test_jumps_are_reproducible_and_independent_of_the_batch(small, example):
     atoms, x0, _ = example
     grid = dense_grid(4)
     streams = [NoiseStream(seed=1, jump=7), NoiseStream(seed=1, jump=8, attempt=2)]
-    both = small.jump(atoms.repeat(2), torch.cat([x0, x0]), streams, time_grid=grid, all_states=False)
+    both = small.jump(atoms.repeat(2), torch.cat([x0, x0]), streams, time_grid=grid)
     assert both.shape == (16, 3)
     for index, stream in enumerate(streams):
-        alone = small.jump(atoms, x0, [stream], time_grid=grid)[-1]
+        alone = small.jump(atoms, x0, [stream], time_grid=grid)
         assert_close(both[8 * index : 8 * index + 8], alone, 1e-12)
 
 
 def test_jumps_without_noise_follow_the_velocity(small, example):
     atoms, x0, _ = example
-    states = small.jump(atoms, x0, torch.zeros(8, 3), time_grid=[0, 0.3, 1], ode=True)
+    states = small.jump(atoms, x0, torch.zeros(1, 8, 3), time_grid=[0, 0.3, 1], ode=True, all_states=True)
     y, expected = x0, [x0]
     for t, dt in ((0, 0.3), (0.3, 0.7)):
         y = y + dt * small.velocity(atoms, t, x0, y)
@@ -230,15 +233,15 @@ def test_jumps_without_noise_follow_the_velocity(small, example):
 
 def test_guidance_is_added_to_the_drift(small, example):
     atoms, x0, _ = example
-    noise = torch.zeros(8, 3), torch.zeros(1, 8, 3)
+    noise = torch.zeros(2, 8, 3)
     times = []
 
     def push(y, t):
         times.append(t)
         return torch.ones_like(y)
 
-    pushed = small.jump(atoms, x0, *noise, time_grid=[0, 0.25, 1], guidance=push)
-    free = small.jump(atoms, x0, *noise, time_grid=[0, 0.25, 1])
+    pushed = small.jump(atoms, x0, noise, time_grid=[0, 0.25, 1], guidance=push, all_states=True)
+    free = small.jump(atoms, x0, noise, time_grid=[0, 0.25, 1], all_states=True)
     assert times == [0, 0.25]
     assert_close(pushed[1], free[1] + 0.25, 1e-13)
 
@@ -312,7 +315,7 @@ def test_bad_atoms(arguments, message):
         ({"hidden_dims": 12}, "no setting named hidden_dims"),
         ({"heads": 5}, "must divide hidden_dim"),
         ({"layers": 1.5}, "whole number"),
-        ({"head": "force"}, "'drift' or 'endpoint' or 'scaled'"),
+        ({"head": "force"}, "'drift', 'endpoint' or 'scaled'"),
         ({"cutoff_lower": 2}, "cutoff_lower is 2"),
     ],
 )
@@ -340,6 +343,6 @@ def test_bad_arguments(small, example):
     with pytest.raises(ValueError, match="must rise"):
         small.jump(atoms, y0, [NoiseStream(1, 1)], time_grid=[0, 0.5, 0.4, 1])
     with pytest.raises(ValueError, match="no noise for step 1"):
-        small.jump(atoms, y0, torch.zeros(8, 3), time_grid=[0, 0.5, 1])
+        small.jump(atoms, y0, torch.zeros(1, 8, 3), time_grid=[0, 0.5, 1])
     with pytest.raises(ValueError, match="x1 must have the shape"):
         small.bridge_loss(atoms, y0, yt[:5], 0.3, y0, y0)

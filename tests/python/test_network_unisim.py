@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from openmmjump.network import Atoms, NoiseStream, UniSim
+from openmmjump.families.unisim import UniSim
+from openmmjump.network import Atoms, NoiseStream
 
 SMALL = {
     "hidden_dim": 12,
@@ -75,11 +76,15 @@ def test_agrees_with_the_reference(reference):
     noise = rng.normal(size=(3, *molecule.x.shape))
     grid = [0, 0.2, 0.45, 0.9, 1]
     states = reference.sample(weights, molecule, grid, noise, guided=True)
-    np.testing.assert_allclose(network.jump(atoms, x, torch.from_numpy(noise), grid).numpy(), states, rtol=1e-9)
+    np.testing.assert_allclose(
+        network.jump(atoms, x, torch.from_numpy(noise), grid, all_states=True).numpy(), states, rtol=1e-9
+    )
     bridge = UniSim({**network.config, "step_noise": "bridge", "order": 2}, network.state_dict())
     assert (bridge.config["step_noise"], bridge.config["order"]) == ("bridge", 2)
     states = reference.sample_bridge(weights, molecule, grid, noise)
-    np.testing.assert_allclose(bridge.jump(atoms, x, torch.from_numpy(noise), grid).numpy(), states, rtol=1e-9)
+    np.testing.assert_allclose(
+        bridge.jump(atoms, x, torch.from_numpy(noise), grid, all_states=True).numpy(), states, rtol=1e-9
+    )
 
 
 def test_parameters_have_the_names_of_the_list(small):
@@ -147,12 +152,12 @@ def test_precision_follows_the_parameters(small, example):
 def test_jumps(small, example):
     atoms, x = example
     streams = [NoiseStream(seed=1, jump=7), NoiseStream(seed=1, jump=8, attempt=2)]
-    both = small.jump(atoms.repeat(2), torch.cat([x, x]), streams, all_states=False)
+    both = small.jump(atoms.repeat(2), torch.cat([x, x]), streams)
     for index, stream in enumerate(streams):
-        states = small.jump(atoms, x, [stream])
+        states = small.jump(atoms, x, [stream], all_states=True)
         assert states.shape == (16, 8, 3) and torch.equal(states[0], x) and not states.requires_grad
         assert torch.allclose(both[8 * index : 8 * index + 8], states[-1], atol=1e-11)
-    tiled = small.jump(atoms, x, [streams[1]], max_atoms=3)
+    tiled = small.jump(atoms, x, [streams[1]], max_atoms=3, all_states=True)
     assert torch.allclose(tiled[-1], both[8:], atol=1e-11)
 
     times = []
@@ -161,7 +166,9 @@ def test_jumps(small, example):
         times.append(t)
         return torch.ones_like(y)
 
-    free, pushed = (small.jump(atoms, x, torch.zeros(1, 8, 3), guidance=force) for force in (None, push))
+    free, pushed = (
+        small.jump(atoms, x, torch.zeros(1, 8, 3), guidance=force, all_states=True) for force in (None, push)
+    )
     assert times == [0, 0.5]
     assert torch.allclose(pushed[1], free[1] + 0.5)
 
@@ -172,12 +179,12 @@ def test_jumps(small, example):
         ({"hidden": 12}, "no setting named hidden"),
         ({"heads": 5}, "must divide hidden_dim"),
         ({"layers": 1.5}, "whole number"),
-        ({"guidance_kernel": 2}, "0 or 1"),
+        ({"guidance_kernel": 2}, "true or false"),
         ({"gamma_clip": 0}, "gamma_clip is 0"),
-        ({"order": 3}, "order must be 1 or 2"),
+        ({"order": 3}, "order is 3, but it must be a whole number between 1 and 2"),
         ({"step_noise": "none"}, "'euler' or 'bridge'"),
         ({"step_noise": 1}, "'euler' or 'bridge'"),
-        ({"order": "2"}, "must be a number"),
+        ({"order": "2"}, "order is '2', but it must be a whole number"),
     ],
 )
 def test_bad_configs(changes, message):

@@ -498,7 +498,7 @@ def test_system_of_another_size(make):
 
 def test_model_that_was_trained_for_something_else(make):
     model = SimpleNamespace(
-        knowsAtom=lambda number, block: block != 119, getName=lambda: "caps only", getFamily=lambda: "pvb"
+        knowsAtom=lambda number, block: block != 119, getName=lambda: "caps only", movesHydrogens=lambda: False
     )
     with pytest.raises(
         ValueError, match=r"'caps only' was not trained for atom N of residue ALA 2 of chain A"

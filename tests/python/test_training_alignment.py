@@ -7,10 +7,9 @@ import pyarrow as pa
 import pytest
 import torch
 from alignment_cases import ALIGN, alignment, labelled, write_table
-from openmmjump.modelfile import ModelFile
-from openmmjump.network import PVB, Atoms
-from openmmjump.training.align_batches import AlignExample, draw_align_items
-from openmmjump.training.align_losses import (
+from openmmjump.families.pvb import PVB
+from openmmjump.families.pvb.align.batches import AlignExample, draw_align_items
+from openmmjump.families.pvb.align.losses import (
     boltzmann_logits,
     dpo_loss,
     eba_loss,
@@ -19,9 +18,13 @@ from openmmjump.training.align_losses import (
     smooth_lddt_loss,
     structure_loss,
 )
-from openmmjump.training.align_objective import AlignObjective, conformation_losses, frozen, path_weight
-from openmmjump.training.config import AlignStage, Times, load
-from openmmjump.training.schema import ConfigError, build
+from openmmjump.families.pvb.align.objective import AlignObjective, conformation_losses, frozen, path_weight
+from openmmjump.families.pvb.align.stages import AlignStage
+from openmmjump.modelfile import ModelFile
+from openmmjump.network import Atoms
+from openmmjump.training.config import load
+from openmmjump.training.config_schema import ConfigError, build
+from openmmjump.training.settings import Times
 from openmmjump.training.trainer import Trainer
 from test_training_parallel import assert_close
 from test_training_parallel import run as run_processes
@@ -397,7 +400,7 @@ def test_a_resumed_alignment_is_the_uninterrupted_one(tmp_path, settings):
     again, _ = run(tmp_path / "again", raw, **cadence)
     assert whole.total == again.total == 6
     assert_same_state(last(tmp_path / "whole"), last(tmp_path / "again"))
-    one, two = (last(tmp_path / name)["alignment"]["reference"] for name in ("whole", "again"))
+    one, two = (last(tmp_path / name)["objective"] for name in ("whole", "again"))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
@@ -416,7 +419,7 @@ def test_alignment_follows_ordinary_training(tmp_path):
     assert (between["stage"], between["iteration"]) == (1, 0)
     run(tmp_path / "a", raw, **cadence)
     assert_same_state(end, last(tmp_path / "a"))
-    reference = last(tmp_path / "a")["alignment"]["reference"]
+    reference = last(tmp_path / "a")["objective"]
     assert all(torch.equal(between["network"][name], reference[name]) for name in reference)
 
 

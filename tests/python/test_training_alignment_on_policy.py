@@ -7,7 +7,7 @@ from alignment_cases import on_policy
 from openmmjump import models
 from openmmjump.modelfile import ModelFile
 from openmmjump.training.config import load
-from openmmjump.training.schema import ConfigError
+from openmmjump.training.config_schema import ConfigError
 from openmmjump.training.trainer import Trainer
 from test_training_run import assert_same_state, last, run
 from training_cases import DATA, write_config
@@ -18,8 +18,12 @@ def shipped(raw):
     model = ModelFile.load(models.resolve("alanine-dipeptide"))
     names = ("hidden_dim", "ffn_dim", "rbf_dim", "heads", "layers", "encoder_layers", "k_neighbors", "cutoff_upper")
     more = ("sigma", "coord_prior_var", "head", "encoder", "reference")
-    network = {name: model.architecture[name] for name in names + more}
-    sampler = {"steps": 10, "time_grid": "power(3, 2.5)", "step_noise": model.step_noise, "order": model.order}
+    network = {name: model.settings[name] for name in names + more}
+    sampler = {
+        "steps": 10,
+        "time_grid": "power(3, 2.5)",
+        **{name: model.settings[name] for name in ("step_noise", "order")},
+    }
     return raw | {"network": network, "sampler": sampler, "start_from": str(models.resolve("alanine-dipeptide"))}
 
 
@@ -52,7 +56,7 @@ def test_the_reference_is_refreshed(tmp_path, refresh, same):
     system = {"force_field": [], "system": str(DATA / "alanine-dipeptide.system.xml")}
     raw["stages"][0]["on_policy"] |= {"refresh_reference": refresh} | system
     run(tmp_path / "a", raw)
-    reference = last(tmp_path / "a")["alignment"]["reference"]
+    reference = last(tmp_path / "a")["objective"]
     began = ModelFile.load(models.resolve("alanine-dipeptide")).tensors
     assert all(torch.equal(began[name], reference[name]) for name in reference) == same
 

@@ -4,8 +4,9 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from openmmjump.training.config import as_dict, from_dict, load, reference
-from openmmjump.training.schema import ConfigError, differences
+from openmmjump.training.config import as_dict, from_dict, load
+from openmmjump.training.config_schema import ConfigError, differences
+from openmmjump.training.reference import reference
 
 SMALL = """
 lag_time_ps: 100
@@ -58,7 +59,7 @@ def test_numbers_as_yaml_writes_them(tmp_path):
     [
         ("hidden=3", "hidden is not a known key"),
         ("network.hiden_dim=3", "network.hiden_dim is not a known key; did you mean hidden_dim."),
-        ("network.heads=5", "network.heads is 5, which does not divide hidden_dim (256)."),
+        ("network.heads=5", "network.heads is 5, but it must divide hidden_dim."),
         ("network.layers=two", "network.layers must be a whole number, not 'two'."),
         ("network.layers=2.5", "network.layers must be a whole number, not 2.5."),
         ("network.layers=true", "network.layers must be a whole number, not True."),
@@ -174,7 +175,7 @@ def test_settings_of_unisims_sampler_are_refused_for_pvb(tmp_path, name):
 
 def test_the_documentation_holds_every_setting():
     text = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
-    assert reference() in text, "run: python -c 'import openmmjump.training.config as c; print(c.reference())'"
+    assert reference() in text, "run: python -m openmmjump.training.reference"
 
 
 @pytest.mark.parametrize("file", sorted((Path(__file__).parents[2] / "examples").glob("train-*.yaml")))

@@ -9,11 +9,11 @@ import torch
 from openmmjump.evaluation.torsions import dihedral
 from openmmjump.training import randomness
 from openmmjump.training.batches import draw_times
-from openmmjump.training.config import Batch, Data, Stratify, Times, Validation
+from openmmjump.training.config_schema import ConfigError
 from openmmjump.training.frames import expand, prepare
 from openmmjump.training.pairs import Items, PairSet, draw, make_pairs, superpose
 from openmmjump.training.randomness import Stream
-from openmmjump.training.schema import ConfigError
+from openmmjump.training.settings import Batch, Data, Stratify, Times, Validation
 
 DATA = Path(__file__).parent.parent / "data"
 TOPOLOGY = DATA / "alanine-dipeptide-heavy.pdb"
@@ -250,10 +250,10 @@ class EqualNoise:
 @pytest.fixture(scope="module")
 def loss(tmp_path_factory):
     """Pairs without and with a loss weight, and a function of an example: its loss and the gradient of that."""
-    from openmmjump import network as network_module
-    from openmmjump.training.batches import Collator, loss_settings
-    from openmmjump.training.config import Network, Sampler, Stage
-    from openmmjump.training.objective import Objective, network_config
+    from openmmjump.families.pvb import PVB
+    from openmmjump.families.pvb.objective import Objective
+    from openmmjump.families.pvb.stages import PvbStage
+    from openmmjump.training.batches import Collator
 
     folder = tmp_path_factory.mktemp("pairs")
     s = system(folder)
@@ -261,9 +261,9 @@ def loss(tmp_path_factory):
     def pairs(**changes):
         return make_pairs(s, entry(**changes), 100.0, Validation(), False, "data.0")
 
-    sizes = Network(hidden_dim=16, ffn_dim=16, rbf_dim=8, heads=2, layers=1, encoder_layers=1, coord_prior_var=0.1)
-    network = network_module.PVB.initialize(network_config(sizes, Sampler()), seed=1).double()
-    objective = Objective(network, loss_settings(Stage(kind="trajectory", iterations=1)))
+    sizes = dict(hidden_dim=16, ffn_dim=16, rbf_dim=8, heads=2, layers=1, encoder_layers=1, coord_prior_var=0.1)
+    network = PVB.initialize(sizes, seed=1).double()
+    objective = Objective(network, PvbStage(kind="trajectory", iterations=1))
 
     def evaluate(example, factor=1.0):
         network.zero_grad()

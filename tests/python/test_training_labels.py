@@ -6,7 +6,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
-from openmmjump.training.labels import FORCE_FIELDS, label_frames, main, make_system
+from openmmjump.families.unisim.labels import FORCE_FIELDS, label_frames, main, make_system
 from training_cases import DATA
 
 ALANINE_DIPEPTIDE = DATA.parents[1] / "models" / "alanine-dipeptide" / "alanine-dipeptide.pdb"

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from openmmjump.training.config import Schedule
 from openmmjump.training.optimise import Average, LearningRate, Patience, make_optimizer, step
+from openmmjump.training.settings import Schedule
 
 
 def test_warm_up_and_cosine():

@@ -8,10 +8,10 @@ import socket
 
 import pytest
 import torch
+from openmmjump.families.unisim.batches import EnergyExample
 from openmmjump.training.checkpoint import Checkpoints, read
 from openmmjump.training.config import load
 from openmmjump.training.trainer import Trainer
-from openmmjump.training.unisim_batches import EnergyExample
 from training_cases import SMALL, finish, start, write_config
 from unisim_training_cases import make_labels, make_raw
 

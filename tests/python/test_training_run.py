@@ -14,8 +14,8 @@ from openmmjump import JumpModel
 from openmmjump.modelfile import ModelFile
 from openmmjump.training.checkpoint import Checkpoints, read
 from openmmjump.training.config import load
+from openmmjump.training.config_schema import ConfigError
 from openmmjump.training.export import export_checkpoint
-from openmmjump.training.schema import ConfigError
 from openmmjump.training.trainer import Interrupted, Trainer
 from training_cases import SMALL, finish, start, write_config
 
@@ -93,23 +93,23 @@ def test_a_run_learns_and_writes_a_model(tmp_path):
 
 @pytest.mark.parametrize("head", ["endpoint", "scaled"])
 def test_the_model_file_jumps(tmp_path, head):
-    from openmmjump.network import PVB, Atoms
+    from openmmjump.families.pvb import PVB
+    from openmmjump.network import Atoms
 
     trainer, file = run(
         tmp_path / "a",
         overrides=["stages.0.iterations=10", f"network.head={head}", "sampler.order=2", "sampler.step_noise=bridge"],
     )
     model = ModelFile.load(file)
-    network = PVB({**model.architecture, "step_noise": model.step_noise, "order": model.order}, model.tensors)
+    network = PVB(model.config, model.tensors)
     m = trainer.systems[0][0].molecule
     columns = [torch.from_numpy(a) for a in (m.atom_type, m.block_type, m.bonds.T.copy(), m.edge_mask)]
     atoms = Atoms(*columns, torch.zeros(m.size, dtype=torch.int64))
     noise = torch.randn(len(model.time_grid) - 1, m.size, 3, generator=torch.Generator().manual_seed(0))
     x0 = torch.from_numpy(np.array(trainer.systems[0][0].frames[0]))
-    given = x0, noise[0], noise[1:]
     with torch.no_grad():
-        states = network.jump(atoms, *given, time_grid=model.time_grid)
-        expected = trainer.network.jump(atoms, *given, time_grid=model.time_grid)
+        states = network.jump(atoms, x0, noise, time_grid=model.time_grid, all_states=True)
+        expected = trainer.network.jump(atoms, x0, noise, time_grid=model.time_grid, all_states=True)
     assert states.shape == (6, 10, 3) and torch.isfinite(states).all()
     assert torch.equal(states, expected)
 
@@ -251,7 +251,7 @@ def test_export_of_a_checkpoint(tmp_path):
     sampler = ["sampler.steps=30", "sampler.order=2", "sampler.step_noise=bridge", "sampler.guidance_schedule=falling"]
     finer = load(config, [*short, *sampler])
     again = ModelFile.load(export_checkpoint(tmp_path / "a" / "out", settings=finer))
-    assert (len(again.time_grid), again.order, again.step_noise) == (31, 2, "bridge")
+    assert (len(again.time_grid), again.settings["order"], again.settings["step_noise"]) == (31, 2, "bridge")
     assert (again.guidance_schedule, JumpModel(str(file)).getGuidanceSchedule()) == ("falling", "falling")
     with pytest.raises(ConfigError, match=r"another run: network\.layers was 1 and is now 2"):
         export_checkpoint(tmp_path / "a" / "out", settings=load(config, [*short, "network.layers=2"]))

@@ -14,25 +14,33 @@ import pytest
 import torch
 from openmm import app, unit
 from openmmjump import JumpIntegrator, JumpModel, MolecularGraph
-from openmmjump.modelfile import ModelFile
-from openmmjump.network import Atoms, UniSim
-from openmmjump.training.checkpoint import Checkpoints
-from openmmjump.training.config import Subgraphs, UniSimLoss, UniSimStage, load
-from openmmjump.training.labels import write_conformers
-from openmmjump.training.schema import ConfigError
-from openmmjump.training.trainer import Trainer
-from openmmjump.training.unisim_batches import (
+from openmmjump.families.unisim import UniSim
+from openmmjump.families.unisim.batches import (
     EnergyExample,
     FieldExample,
     GuidanceExample,
+    Subgraphs,
     choose_center,
-    draw_items,
-    draw_stage_times,
     near_pairs,
     relative_energies,
     subgraph,
 )
-from openmmjump.training.unisim_objective import UniSimObjective, energy_loss, field_loss, freeze, guidance_loss
+from openmmjump.families.unisim.labels import write_conformers
+from openmmjump.families.unisim.objective import (
+    UniSimLoss,
+    UniSimObjective,
+    energy_loss,
+    field_loss,
+    freeze,
+    guidance_loss,
+)
+from openmmjump.families.unisim.stages import UniSimStage
+from openmmjump.modelfile import ModelFile
+from openmmjump.network import Atoms
+from openmmjump.training.checkpoint import Checkpoints
+from openmmjump.training.config import load
+from openmmjump.training.config_schema import ConfigError
+from openmmjump.training.trainer import Trainer
 from training_cases import DATA, write_config
 from unisim_training_cases import TINY, WIDER, make_labels, make_raw
 
@@ -314,9 +322,9 @@ def test_a_resumed_run_is_the_uninterrupted_one(labels, tmp_path):
 def test_the_exported_model_jumps(trained, labels):
     file = trained[3]
     stored = ModelFile.load(file)
-    assert (stored.family, stored.sampler, len(stored.time_grid)) == ("unisim", "interpolant", 6)
-    assert (stored.step_noise, stored.order) == ("bridge", 2)
-    assert (stored.architecture["gamma_clip"], stored.architecture["guidance_strength"]) == (0.03, 0.05)
+    assert (stored.family, stored.metadata()["sampler"]["type"], len(stored.time_grid)) == ("unisim", "interpolant", 6)
+    assert (stored.settings["step_noise"], stored.settings["order"]) == ("bridge", 2)
+    assert (stored.settings["gamma_clip"], stored.settings["guidance_strength"]) == (0.03, 0.05)
     assert any(z == 1 for z, _ in stored.vocabulary)
     model = JumpModel(str(file))
     assert (stored.guidance_schedule, model.getGuidanceSchedule()) == ("constant", "constant")
@@ -342,7 +350,7 @@ def test_training_goes_on_from_a_file_without_a_kernel(labels, trained, tmp_path
     file = tmp_path / "base.safetensors"
     base = ModelFile.load(trained[3])
     base.tensors = {n: v for n, v in base.tensors.items() if not n.startswith("guidance.")}
-    base.architecture["guidance_kernel"] = False
+    base.settings["guidance_kernel"] = False
     base.save(file)
     raw = make_raw(labels, "guidance")
     trainer = Trainer(load(write_config(tmp_path, raw, start_from=str(file))))
@@ -407,8 +415,8 @@ def test_runs_on_subgraphs_with_jumps_in_a_closed_loop(labels, tmp_path):
 def _batch(trainer):
     """Pairs, times and a source of noise for one batch of the last stage."""
     stage, rng = trainer.config.stages[-1], np.random.default_rng(0)
-    items = draw_items(stage, trainer.sets, rng)
-    return items, draw_stage_times(stage, len(items.sets), rng), rng
+    items = stage.draw(trainer.sets, rng)
+    return items, stage.draw_times(len(items.sets), rng), rng
 
 
 def test_conformers_for_denoising(tmp_path):

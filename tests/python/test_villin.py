@@ -6,7 +6,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
-from openmmjump.data.villin import ATOMS, GAP, villin
+from openmmjump.testsystems.villin import ATOMS, GAP, villin
 from scipy.spatial.distance import pdist
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from openmmjump import JumpModel
+from openmmjump.families.unisim import UniSim
 from openmmjump.modelfile import ModelFile
-from openmmjump.network import UniSim
 
 ARCHITECTURE = {
     "hidden_dim": 16,
@@ -35,8 +35,7 @@ def make_noise_model() -> JumpModel:
     file = ModelFile(
         name="noise",
         family="unisim",
-        sampler="interpolant",
-        architecture=architecture,
+        settings=architecture,
         tensors=tensors,
         lag_time=100.0,
         temperature=300.0,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from openmm import app
-from openmmjump.training.labels import label_frames
+from openmmjump.families.unisim.labels import label_frames
 from training_cases import DATA
 
 TINY = {

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from openmmjump import JumpModel
+from openmmjump.families.pvb import PVB
 from openmmjump.modelfile import ModelFile
-from openmmjump.network import PVB
 
 LAG_TIME = 1000.0  # ps
 TIME_GRID = (0.0, 0.25, 0.5, 1.0)
@@ -68,7 +68,8 @@ def make_walk_model(
         tensors[f"{head}.linear_v.weight"] = torch.zeros_like(tensors[f"{head}.linear_v.weight"])
     file = ModelFile(
         name="walk",
-        architecture=architecture,
+        family="pvb",
+        settings=architecture,
         tensors=tensors,
         lag_time=lag_time,
         temperature=temperature,

@@ -28,7 +28,7 @@ struct JumpScope;
  *
  * One step samples p(x_{t+tau} | x_t) with a JumpModel, places the riding atoms, tests the result, repairs it where
  * needed, draws new velocities from the Maxwell-Boltzmann distribution and relaxes with molecular dynamics. The time
- * advances by the model's lag time plus the relaxation time, the step count by one. A proposal that the gate rejects
+ * advances by the lag time plus the relaxation time, the step count by one. A proposal that the gate rejects
  * is redrawn, up to getMaxAttempts() times; then it is repaired by a bounded minimisation if the repair policy
  * allows, or else the old state is restored bit for bit and the step is molecular dynamics only.
  *
@@ -104,8 +104,16 @@ public:
      * @param temp  in K (above 0)
      */
     void setTemperature(double temp);
-    /** Lag time of one jump, in ps. It belongs to the model. */
-    double getLagTime() const { return model.getLagTime(); }
+    /** Lag time of one jump, in ps. */
+    double getLagTime() const { return lagTime; }
+    /**
+     * Set the lag time of the jumps to come. Most models have a single one; see JumpModel::getShortestLagTime() and
+     * JumpModel::getLongestLagTime().
+     *
+     * @param lag  in ps
+     * @throws OpenMM::OpenMMException if it is outside the range of the model
+     */
+    void setLagTime(double lag);
     /** Number of steps of the relaxation integrator after each jump. */
     int getRelaxationSteps() const { return relaxationSteps; }
     /** Set the number of steps of the relaxation integrator after each jump (0 or more). */
@@ -205,7 +213,7 @@ public:
      */
     double getStepSize() const;
     /**
-     * The step size of a JumpIntegrator follows from its model and its relaxation and cannot be set.
+     * The step size of a JumpIntegrator follows from its lag time and its relaxation and cannot be set.
      *
      * @throws OpenMM::OpenMMException unless size is what getStepSize() returns
      */
@@ -249,7 +257,7 @@ private:
 
     JumpModel model;
     MolecularGraph graph;
-    double temperature, relaxationFriction = 20;
+    double temperature, lagTime, relaxationFriction = 20;
     int relaxationSteps = 50, maxAttempts = 10, randomNumberSeed = 0;
     Acceptance acceptance = Gate;
     GateSettings gateSettings;

@@ -10,7 +10,7 @@
 #include "openmmjump/RejectionReason.h"
 #include "openmmjump/internal/Guidance.h"
 #include "openmmjump/internal/GuidanceCost.h"
-#include "openmmjump/network/NoiseStream.h"
+#include "openmmjump/internal/JumpConditions.h"
 
 namespace JumpPlugin {
 
@@ -39,11 +39,12 @@ public:
      * Sample a proposal from the stored positions. The Context is not changed, but for its positions if guidance is on:
      * then apply() or restoreState() must follow.
      *
-     * @param noise     which noise is drawn
+     * @param jump      what tells this proposal from others
      * @param guidance  steers the sampling
      * @return what the guidance took
      */
-    virtual GuidanceCost propose(OpenMM::ContextImpl& context, const NoiseStream& noise, const Guidance& guidance) = 0;
+    virtual GuidanceCost propose(OpenMM::ContextImpl& context, const JumpConditions& jump,
+                                 const Guidance& guidance) = 0;
     /**
      * Restore what the model does not preserve, place the riding atoms and test the geometry. The Context is not
      * changed.

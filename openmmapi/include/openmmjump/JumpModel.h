@@ -37,10 +37,14 @@ public:
     const std::string& getBytes() const;
     /** Name of the model, as its metadata gives it. */
     const std::string& getName() const;
-    /** Network family, for instance "pvb". */
+    /** Family of networks, as the model file names it. */
     const std::string& getFamily() const;
-    /** Lag time of one jump, in ps. */
+    /** Lag time of one jump unless another is asked for, in ps. */
     double getLagTime() const;
+    /** Shortest lag time the model covers, in ps: getLagTime() for a model of one lag time. */
+    double getShortestLagTime() const;
+    /** Longest lag time the model covers, in ps: getLagTime() for a model of one lag time. */
+    double getLongestLagTime() const;
     /** Temperature of the training data, in K. */
     double getTemperature() const;
     /** File length units per nm: 10 for a network that works in Angstrom. */
@@ -51,6 +55,10 @@ public:
     bool getPreservesCenterOfMass() const;
     /** Whether the model can tell how probable its proposals are: what an exact acceptance needs. */
     bool hasDensity() const;
+    /** Whether the model can be a LearnedForce: whether it has energies or guiding forces. */
+    bool hasEnergies() const;
+    /** Whether the model moves all atoms, hydrogens included, or heavy atoms that hydrogens ride on. */
+    bool movesHydrogens() const;
     /** Times 0 = t_0 < t_1 < ... < t_n = 1 of the sampler's n steps. */
     const std::vector<double>& getTimeGrid() const;
     /**

@@ -15,7 +15,7 @@ namespace JumpPlugin {
  *
  * It acts on the model atoms of a MolecularGraph: all particles of a System or a part of it, in one molecule or
  * several. Like any Force it can be in any force group, so it can be a potential of the dynamics, a bias, or a guide of
- * jumps (see JumpIntegrator::setGuidanceForceGroups()):
+ * jumps (see JumpIntegrator::setGuidanceSettings()):
  *
  *     LearnedForce* force = new LearnedForce(model, graph);
  *     force->setForceGroup(3);

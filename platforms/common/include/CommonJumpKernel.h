@@ -25,7 +25,7 @@ public:
     void initialize(const OpenMM::System& system, const JumpIntegrator& integrator) override;
     void storeState(OpenMM::ContextImpl& context) override;
     void restoreState(OpenMM::ContextImpl& context) override;
-    GuidanceCost propose(OpenMM::ContextImpl& context, const NoiseStream& noise, const Guidance& guidance) override;
+    GuidanceCost propose(OpenMM::ContextImpl& context, const JumpConditions& jump, const Guidance& guidance) override;
     RejectionReason place(OpenMM::ContextImpl& context) override;
     double computeLogDensityRatio(OpenMM::ContextImpl& context) override;
     RejectionReason checkGeometry(OpenMM::ContextImpl& context) override;
@@ -52,7 +52,7 @@ protected:
      * @return what the guidance took
      */
     virtual GuidanceCost runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes,
-                                    const NoiseStream& noise, const Guidance& guidance,
+                                    const JumpConditions& jump, const Guidance& guidance,
                                     OpenMM::ComputeArray& guidingForces, const std::function<void()>& guide) = 0;
     /** As Proposer::computeLogDensityRatio(). OpenMM's context is current. */
     virtual double runDensities(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes) = 0;

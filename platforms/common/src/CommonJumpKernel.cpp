@@ -116,9 +116,9 @@ void CommonJumpKernel::restoreState(ContextImpl&) {
     state->restore();
 }
 
-GuidanceCost CommonJumpKernel::propose(ContextImpl& context, const NoiseStream& noise, const Guidance& guidance) {
+GuidanceCost CommonJumpKernel::propose(ContextImpl& context, const JumpConditions& jump, const Guidance& guidance) {
     ContextSelector selector(cc);
-    return runNetwork(oldNodes, newNodes, noise, guidance, guidingForces,
+    return runNetwork(oldNodes, newNodes, jump, guidance, guidingForces,
                       [&] { computeGuidingForces(context, guidance.settings.forceGroups); });
 }
 

@@ -9,6 +9,7 @@
 #include "openmmjump/internal/GeometryGate.h"
 #include "openmmjump/internal/RepairMinimizer.h"
 #include "openmmjump/internal/RidingAtoms.h"
+#include "openmmjump/network/sampling/NoiseStreams.h"
 
 using namespace std;
 
@@ -43,6 +44,7 @@ map<string, string> JumpProgram::getDefines(const Settings& settings) {
     defines["MIN_TORSION_SINE"] = real(GeometryGate::MinTorsionSine);
     defines["MAX_FORCE"] = real(RepairMinimizer::MaxForce);
     defines["MAX_DISPLACEMENT"] = real(RepairMinimizer::MaxDisplacement);
+    defines["VELOCITY_STREAM"] = to_string(NoiseStreams::Velocities) + "u";
     defines["TWO_PI"] = real(6.283185307179586476925);
     // What counts as zero follows from the precision.
     defines["PARALLEL"] = real(fine ? 1e-9 : 1e-6);

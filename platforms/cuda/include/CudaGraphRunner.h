@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "openmmjump/network/SamplerRunner.h"
+#include "openmmjump/network/sampling/SamplerRunner.h"
 
 namespace JumpPlugin {
 
@@ -17,6 +17,7 @@ namespace JumpPlugin {
  */
 class CudaGraphRunner : public SamplerRunner {
 public:
+    void forget() override { graph = nullptr; }
     torch::Tensor run(const Function& sampler, const torch::Tensor& x0, const torch::Tensor& noise) override;
 
 private:

@@ -26,7 +26,7 @@ public:
 
 protected:
     void initializeNetwork(const JumpIntegrator& integrator) override;
-    GuidanceCost runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes, const NoiseStream& noise,
+    GuidanceCost runNetwork(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes, const JumpConditions& jump,
                             const Guidance& guidance, OpenMM::ComputeArray& guidingForces,
                             const std::function<void()>& guide) override;
     double runDensities(OpenMM::ComputeArray& oldNodes, OpenMM::ComputeArray& newNodes) override;

@@ -76,7 +76,7 @@ void CudaJumpKernel::initializeNetwork(const JumpIntegrator& integrator) {
     });
 }
 
-GuidanceCost CudaJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, const NoiseStream& noise,
+GuidanceCost CudaJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, const JumpConditions& jump,
                                         const Guidance& guidance, ComputeArray& guidingForces,
                                         const function<void()>& guide) {
     check(cuStreamSynchronize(cu.getCurrentStream()), "finish reading the positions");
@@ -92,7 +92,7 @@ GuidanceCost CudaJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& ne
                                      guide();
                                      check(cuStreamSynchronize(cu.getCurrentStream()), "compute the guiding forces");
                                  }};
-        cost = proposer->propose(getAtoms(oldNodes), getAtoms(newNodes), noise, guidance, source);
+        cost = proposer->propose(getAtoms(oldNodes), getAtoms(newNodes), jump, guidance, source);
         stream->synchronize();
     });
     return cost;

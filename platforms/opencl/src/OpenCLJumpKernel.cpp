@@ -11,7 +11,7 @@ void OpenCLJumpKernel::initializeNetwork(const JumpIntegrator& integrator) {
         ProposerSettings{integrator.getModel(), integrator.getMolecularGraph(), integrator.getSamplerSettings()});
 }
 
-GuidanceCost OpenCLJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, const NoiseStream& noise,
+GuidanceCost OpenCLJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& newNodes, const JumpConditions& jump,
                                           const Guidance& guidance, ComputeArray& guidingForces,
                                           const std::function<void()>& guide) {
     void* buffer = cc.getPinnedBuffer();
@@ -29,7 +29,7 @@ GuidanceCost OpenCLJumpKernel::runNetwork(ComputeArray& oldNodes, ComputeArray& 
             guide();
             guidingForces.download(static_cast<void*>(forces.data()));
         }};
-    const GuidanceCost cost = proposer->propose(atoms, atoms, noise, guidance, source);
+    const GuidanceCost cost = proposer->propose(atoms, atoms, jump, guidance, source);
     newNodes.upload(buffer);
     return cost;
 }

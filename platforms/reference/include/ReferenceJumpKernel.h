@@ -27,7 +27,7 @@ public:
     void initialize(const OpenMM::System& system, const JumpIntegrator& integrator) override;
     void storeState(OpenMM::ContextImpl& context) override;
     void restoreState(OpenMM::ContextImpl& context) override;
-    GuidanceCost propose(OpenMM::ContextImpl& context, const NoiseStream& noise, const Guidance& guidance) override;
+    GuidanceCost propose(OpenMM::ContextImpl& context, const JumpConditions& jump, const Guidance& guidance) override;
     RejectionReason place(OpenMM::ContextImpl& context) override;
     double computeLogDensityRatio(OpenMM::ContextImpl& context) override;
     RejectionReason checkGeometry(OpenMM::ContextImpl& context) override;

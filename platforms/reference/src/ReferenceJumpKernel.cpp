@@ -5,7 +5,7 @@
 #include "openmmjump/JumpIntegrator.h"
 #include "openmmjump/internal/Constants.h"
 #include "openmmjump/internal/Superposition.h"
-#include "openmmjump/network/Philox.h"
+#include "openmmjump/network/sampling/NoiseStreams.h"
 
 using namespace OpenMM;
 using namespace std;
@@ -13,9 +13,6 @@ using namespace std;
 namespace JumpPlugin {
 
 namespace {
-
-/** Place of the sampler step in the counter of the noise; no sampler has that many steps. */
-constexpr uint32_t VelocityStream = 0xFFFFFFFFu;
 
 Vec3 computeCenter(const vector<Vec3>& positions, const vector<double>& weights) {
     Vec3 sum;
@@ -65,11 +62,11 @@ void ReferenceJumpKernel::restoreState(ContextImpl& context) {
     context.setVelocities(storedVelocities);
 }
 
-GuidanceCost ReferenceJumpKernel::propose(ContextImpl& context, const NoiseStream& noise, const Guidance& guidance) {
+GuidanceCost ReferenceJumpKernel::propose(ContextImpl& context, const JumpConditions& jump, const Guidance& guidance) {
     newAtoms.resize(old.atoms.size());
     guidingForces.resize(old.atoms.size());
     const AtomArray atoms{newAtoms.data(), true, 3};
-    return proposer->propose({old.atoms.data(), true, 3}, atoms, noise, guidance,
+    return proposer->propose({old.atoms.data(), true, 3}, atoms, jump, guidance,
                              {atoms, {guidingForces.data(), true, 3}, [&] {
                                   computeGuidingForces(context, guidance.settings.forceGroups);
                               }});
@@ -167,8 +164,7 @@ void ReferenceJumpKernel::drawVelocities(ContextImpl& context, double temperatur
             continue;
         const double deviation = sqrt(BOLTZ * temperature / masses[i]); // Maxwell-Boltzmann, nm/ps
         const auto normal =
-            Philox::normals({uint32_t(i), VelocityStream, uint32_t(noise.jump), uint32_t(noise.jump >> 32)},
-                            {uint32_t(noise.seed), uint32_t(noise.seed >> 32)});
+            Philox::normals(NoiseStreams::counter(i, NoiseStreams::Velocities, noise.jump), NoiseStreams::key(noise.seed));
         velocities[i] = Vec3(normal[0], normal[1], normal[2]) * deviation - forces[i] * (timeOffset / masses[i]);
     }
     context.setVelocities(velocities);

@@ -1,8 +1,10 @@
 """Energies of conformations: label tables, and what makes and reads them.
 
+    from openmm import unit
     from openmmjump import annotation
 
-    request = annotation.Request(("md/*.pdb",), "labels.parquet", settings=annotation.Settings(mode="tight"))
+    settings = annotation.LabelSettings(salt=0.1 * unit.molar)
+    request = annotation.Request(("md/*.pdb",), "labels.parquet", settings=settings)
     print(annotation.run(request))
     table = annotation.read_labels("labels.parquet").to_pandas()
 
@@ -12,7 +14,7 @@ See docs/annotation.md.
 try:
     from .runner import Overview, Summary, look, run
     from .schema import PROVENANCE_KEY, SCHEMA
-    from .settings import AnnotationError, Request, Settings
+    from .settings import AnnotationError, LabelSettings, Request
     from .tables import make_table, provenance_of, read_labels, write_labels
     from .weights import boltzmann_weights, pairwise_preferences
 except ModuleNotFoundError as error:
@@ -26,9 +28,9 @@ __all__ = [
     "PROVENANCE_KEY",
     "SCHEMA",
     "AnnotationError",
+    "LabelSettings",
     "Overview",
     "Request",
-    "Settings",
     "Summary",
     "boltzmann_weights",
     "look",

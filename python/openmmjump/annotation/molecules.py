@@ -1,4 +1,4 @@
-"""Conformations and molecules as an annotation passes them between processes: residues, atoms and positions."""
+"""Conformations and molecules as they pass between processes: residues, atoms and positions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .settings import Settings
+from .settings import LabelSettings
 
 Array = NDArray[np.float64]
 
@@ -48,7 +48,22 @@ class Conformation:
 
 
 @dataclass(frozen=True)
-class Molecule:
+class MoleculeSpec:
+    """What a molecule is prepared from.
+
+    Attributes:
+        residues: all of them
+        candidates: conformations; the first one that works is taken
+        settings: force field, pH and all
+    """
+
+    residues: tuple[Residue, ...]
+    candidates: tuple[Conformation, ...]
+    settings: LabelSettings
+
+
+@dataclass(frozen=True)
+class PreparedMolecule:
     """A molecule ready to be labelled, the same for all of its conformations.
 
     Attributes:
@@ -63,7 +78,7 @@ class Molecule:
     """
 
     residues: tuple[Residue, ...]
-    settings: Settings
+    settings: LabelSettings
     atoms: tuple[Atom, ...] = ()
     disulfides: tuple[tuple[int, int], ...] = ()
     variants: tuple[str | None, ...] = ()
@@ -101,9 +116,9 @@ class Molecule:
         }
 
     @staticmethod
-    def from_plain(plain: dict[str, Any], settings: Settings) -> Molecule:
+    def from_plain(plain: dict[str, Any], settings: LabelSettings) -> PreparedMolecule:
         """The molecule that `as_plain` was called for, without its System."""
-        return Molecule(
+        return PreparedMolecule(
             tuple(Residue(*each) for each in plain["residues"]),
             settings,
             tuple(Atom(*each) for each in plain["atoms"]),

@@ -14,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from openmmjump.demo.molecule import ONE_THREAD
+from openmmjump.platforms import ONE_THREAD
 
 from .inputs import template_fixer
 from .molecules import (
     Array,
     Atom,
     Conformation,
-    Molecule,
+    PreparedMolecule,
     Residue,
     bond_sulfurs,
     list_atoms,
     make_topology,
 )
-from .settings import AnnotationError, Settings
+from .settings import AnnotationError, LabelSettings
 
 #: Hydrogens by which the variant of a residue is known: which of them a variant has.
 _VARIANTS = {
@@ -40,7 +40,7 @@ _VARIANTS = {
 _TELLING = {name: frozenset(h for key in variants for h in key) for name, variants in _VARIANTS.items()}
 
 
-def prepare_molecule(residues: tuple[Residue, ...], first: Conformation, settings: Settings) -> Molecule:
+def prepare_molecule(residues: tuple[Residue, ...], first: Conformation, settings: LabelSettings) -> PreparedMolecule:
     """Choose all atoms of a molecule on one of its conformations; the System is still missing.
 
     Args:
@@ -56,12 +56,12 @@ def prepare_molecule(residues: tuple[Residue, ...], first: Conformation, setting
     topology.createDisulfideBonds(_quantity(atoms.positions))
     present = sorted({atom.residue for atom in atoms.atoms})
     disulfides = tuple((present[a], present[b]) for a, b in _disulfides(topology))
-    molecule = Molecule(residues, settings, disulfides=disulfides)
+    molecule = PreparedMolecule(residues, settings, disulfides=disulfides)
     complete, _ = _complete(molecule, atoms, [None] * len(residues))
     return replace(molecule, atoms=complete, variants=_known_variants(residues, complete))
 
 
-def prepare(molecule: Molecule, conformation: Conformation) -> Array:
+def prepare(molecule: PreparedMolecule, conformation: Conformation) -> Array:
     """Positions of all atoms of a molecule, nm, in the order of its System.
 
     A conformation that has all atoms is taken as it is. Else hydrogens that the molecule doesn't have are dropped, and
@@ -93,7 +93,9 @@ def _sort(conformation: Conformation, known: frozenset[Atom] | None = None) -> C
     return Conformation(tuple(conformation.atoms[i] for i in order), conformation.positions[order])
 
 
-def _complete(molecule: Molecule, given: Conformation, variants: list[str | None]) -> tuple[tuple[Atom, ...], Array]:
+def _complete(
+    molecule: PreparedMolecule, given: Conformation, variants: list[str | None]
+) -> tuple[tuple[Atom, ...], Array]:
     """Add the missing residues, heavy atoms and hydrogens; atoms that were given keep their positions."""
     settings = molecule.settings
     with _deterministic(settings.seed):
@@ -107,7 +109,7 @@ def _complete(molecule: Molecule, given: Conformation, variants: list[str | None
     return atoms, np.array([placed.get(atom, position) for atom, position in zip(atoms, positions, strict=True)])
 
 
-def _add_heavy_atoms(molecule: Molecule, given: Conformation, seed: int) -> tuple[Any, Any]:
+def _add_heavy_atoms(molecule: PreparedMolecule, given: Conformation, seed: int) -> tuple[Any, Any]:
     """Topology and positions with all heavy atoms, by PDBFixer."""
     fixer = template_fixer()
     fixer.topology = make_topology(molecule.residues, given.atoms)
@@ -168,7 +170,7 @@ def _disulfides(topology: Any) -> list[tuple[int, int]]:
     return sorted(tuple(sorted((a.residue.index, b.residue.index))) for a, b in bonds)
 
 
-def _describe(molecule: Molecule, atom: Atom) -> str:
+def _describe(molecule: PreparedMolecule, atom: Atom) -> str:
     residue = molecule.residues[atom.residue]
     return f"{atom.name} in {residue.name} {residue.id}"
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from .crew import Task, hire
+from .executors import Task, make_executor
 from .inputs import Item, Source, find_sources, list_items
 from .journal import Journal, check_same_plan, folder_of
-from .molecules import Conformation, Molecule, sequence
+from .molecules import Conformation, MoleculeSpec, PreparedMolecule, sequence
 from .settings import AnnotationError, Request, fingerprint, require_packages
 from .structures import write_structures
 from .tables import make_table, provenance_of, read_labels, write_csv, write_labels, write_published_csv
@@ -102,7 +102,7 @@ class _Plan:
 
     def _facts(self, molecule: str, journal: Journal) -> dict[str, Any]:
         known = [journal.rows[item.row] for item in self.items if item.molecule == molecule]
-        facts = Molecule.from_plain(journal.molecules[molecule], self.request.settings).facts()
+        facts = PreparedMolecule.from_plain(journal.molecules[molecule], self.request.settings).facts()
         return facts | {what: _joined(row[what] for row in known) for what in ("platform", "precision")}
 
     def check_table(self) -> pa.Table | None:
@@ -131,11 +131,11 @@ class _Plan:
                 if frame in by_frame:
                     yield by_frame[frame], _read(source, positions)
 
-    def recipe(self, molecule: str) -> tuple[Any, ...]:
-        """The arguments of `build_molecule`: residues and the first conformations that can be read."""
+    def spec(self, molecule: str) -> MoleculeSpec:
+        """What a molecule is prepared from: residues and the first conformations that can be read."""
         items = [item for item in self.items if item.molecule == molecule]
         read = (found for _, found in self.frames(items) if isinstance(found, Conformation))
-        return items[0].source.polymer.residues, tuple(islice(read, CANDIDATES)), self.request.settings
+        return MoleculeSpec(items[0].source.polymer.residues, tuple(islice(read, CANDIDATES)), self.request.settings)
 
 
 def run(request: Request, progress: Progress | None = None) -> Summary:
@@ -207,7 +207,8 @@ def _label_all(plan: _Plan, journal: Journal, progress: Progress) -> None:
 
     if not todo:
         return
-    with hire(plan.request) as work, closing(work(tasks(), plan.recipe, plan.request.structures is not None)) as events:
+    with_positions = plan.request.structures is not None
+    with make_executor(plan.request) as executor, closing(executor.label(tasks(), plan.spec, with_positions)) as events:
         for key, outcome in events:
             if isinstance(key, str):
                 journal.add_molecule(key, outcome.as_plain())
@@ -265,7 +266,7 @@ def _write_structures(plan: _Plan, journal: Journal) -> None:
         rows = [item for item in plan.items if item.molecule == name]
         labelled = [item for item in rows if "error" not in journal.rows[item.row]["columns"]]
         if labelled:
-            molecule = Molecule.from_plain(journal.molecules[name], request.settings)
+            molecule = PreparedMolecule.from_plain(journal.molecules[name], request.settings)
             conformations = [(item.name, lambda row=item.row: journal.positions(row)) for item in labelled]
             write_structures(request.structures, request.structures_format, molecule, name, conformations)
 

@@ -1,4 +1,4 @@
-"""What an annotation is to do: the settings that decide the labels, and the request that says where they go."""
+"""What is to be labelled: the settings that decide the labels, and the request that says where they go."""
 
 from __future__ import annotations
 
@@ -11,24 +11,35 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from openmm import unit
+
+from openmmjump.units import Number, to_unit
+
 from . import forcefield
 
-MODES = ("tight", "published")
+MODES = ("preconditioned", "local-minimizer")
 CONSTRAINTS = ("None", "HBonds", "AllBonds", "HAngles")
 PRECISIONS = ("mixed", "double")
 STRUCTURE_FORMATS = ("cif", "dcd", "xtc")
 #: Inverse Debye length in 1/nm is this times sqrt(salt / (dielectric * temperature)), salt in mol/l, temperature in K;
 #: OpenMM's user guide and AmberPrmtopFile have the same constant (Amber's ion exclusion of 0.73 is in it).
 _KAPPA = 367.434915
+#: Units of the settings that have one.
+_UNITS = {
+    "salt": unit.molar,
+    "temperature": unit.kelvin,
+    "tolerance": unit.kilojoules_per_mole / unit.nanometer,
+    "max_seconds": unit.second,
+}
 
 
 class AnnotationError(ValueError):
-    """An annotation that can't be done as it was asked for; the message is one sentence."""
+    """Labelling that can't be done as it was asked for; the message is one sentence."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """All that decides what the labels of given conformations are.
+class LabelSettings:
+    """All that decides what the labels of given conformations are. Numbers with a unit may be Quantities.
 
     Attributes:
         force_field: OpenMM force field files, those that come with OpenMM by their names, others by their paths
@@ -38,10 +49,10 @@ class Settings:
         constraints: None, HBonds, AllBonds or HAngles
         solute_dielectric, solvent_dielectric: of the implicit solvent, if there is one
         add_missing_residues: whether residues that are in the file's sequence without coordinates are built
-        mode: tight or published, see EnergyAnnotator
-        tolerance: root-mean-square force at which a minimisation ends, kJ/mol/nm; None: 1 if tight, 10 if published
+        mode: how to minimise, preconditioned or local-minimizer (OpenMM's), see EnergyAnnotator
+        tolerance: root-mean-square force at which a minimisation ends, kJ/mol/nm; None: 1, or 10 of local-minimizer
         max_iterations: of a minimisation; 0: no limit
-        max_seconds: of a minimisation; 0: no limit. Labels then depend on the speed of the machine
+        max_seconds: s, of a minimisation; 0: no limit. Labels then depend on the speed of the machine
         platform: OpenMM platform; None: the fastest
         precision: mixed or double, of platforms that have a choice
         seed: of what is placed at random: hydrogens and missing heavy atoms
@@ -50,23 +61,27 @@ class Settings:
 
     force_field: tuple[str, ...] = ("charmm36.xml", "implicit/gbn2.xml")
     ph: float = 7.0
-    salt: float = 0.0
-    temperature: float = 300.0
+    salt: Number = 0.0
+    temperature: Number = 300.0
     constraints: str = "HBonds"
     solute_dielectric: float = 1.0
     solvent_dielectric: float = 78.5
     add_missing_residues: bool = False
-    mode: str = "tight"
-    tolerance: float | None = None
+    mode: str = "preconditioned"
+    tolerance: Number | None = None
     max_iterations: int = 0
-    max_seconds: float = 0.0
+    max_seconds: Number = 0.0
     platform: str | None = None
     precision: str = "mixed"
     seed: int = 1
     own_files: tuple[tuple[str, str], ...] = field(init=False, repr=False, default=())
 
     def __post_init__(self) -> None:
-        """Check every value; raises AnnotationError."""
+        """Check every value; raises AnnotationError, or TypeError if one has another dimension."""
+        for name, target in _UNITS.items():
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, to_unit(value, target, name.replace("_", " ")))
         for name, choices in (("mode", MODES), ("constraints", CONSTRAINTS), ("precision", PRECISIONS)):
             _check_choice(name, getattr(self, name), choices)
         for name in ("temperature", "solute_dielectric", "solvent_dielectric"):
@@ -130,7 +145,7 @@ class Request:
     workers: int = 1
     scheduler: str | None = None
     restart: bool = False
-    settings: Settings = field(default_factory=Settings)
+    settings: LabelSettings = field(default_factory=LabelSettings)
 
     def __post_init__(self) -> None:
         """Check the values and make paths of strings; raises AnnotationError."""

@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from .molecules import Array, Molecule, bond_sulfurs, make_topology
+from .molecules import Array, PreparedMolecule, bond_sulfurs, make_topology
 from .tables import write_whole
 
 
 def write_structures(
-    folder: Path, kind: str, molecule: Molecule, name: str, conformations: Sequence[tuple[str, Callable[[], Array]]]
+    folder: Path,
+    kind: str,
+    molecule: PreparedMolecule,
+    name: str,
+    conformations: Sequence[tuple[str, Callable[[], Array]]],
 ) -> None:
     """Write the conformations of one molecule.
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from openmm import unit
 
-#: Gas constant, kJ/mol/K.
-R = 8.31446261815324e-3
+import openmmjump
+from openmmjump.units import Number, Numbers, to_array, to_unit
+
+#: Energies of conformations; None or NaN where there is none.
+Energies = Numbers | Iterable[Number | None]
 
 
-def boltzmann_weights(energies: ArrayLike, temperature: float = 300.0, residues: int = 1) -> NDArray[np.float64]:
+def boltzmann_weights(energies: Energies, temperature: Number = 300.0, residues: int = 1) -> NDArray[np.float64]:
     """Weights of conformations of one molecule, softmax(-E / (kT sqrt(L))) with L residues (EBA's equation).
 
     The square root tames the spread of energies, which grows with the size of a molecule; with one residue the weights
-    are Boltzmann's.
+    are Boltzmann's. The same as `EnergyAnnotator.computeBoltzmannWeights()`, for energies that may be missing.
 
     Args:
         energies: kJ/mol, [conformations]; None or NaN where there is none
@@ -26,21 +30,17 @@ def boltzmann_weights(energies: ArrayLike, temperature: float = 300.0, residues:
         [conformations], sum 1; 0 where there is no energy, and everywhere if there is none at all
 
     Raises:
-        ValueError: if the temperature or the number of residues is not above 0
+        ValueError: if the temperature or the number of residues is not above 0 and finite
+        TypeError: if something is no number, or has another dimension
     """
-    if not temperature > 0 or not residues > 0:
-        raise ValueError(f"temperature and residues must be above 0, not {temperature} and {residues}")
-    values = _as_energies(energies)
-    known = np.isfinite(values)
-    weights = np.zeros(len(values))
-    if known.any():
-        exponents = -(values[known] - values[known].min()) / (R * temperature * np.sqrt(residues))
-        weights[known] = np.exp(exponents)
-        weights /= weights.sum()
-    return weights
+    kelvin = to_unit(temperature, unit.kelvin, "temperature")
+    if not 0 < kelvin < np.inf or not residues > 0:
+        raise ValueError(f"temperature and residues must be above 0, not {kelvin} and {residues}")
+    values = _as_energies(energies).tolist()
+    return np.array(openmmjump.EnergyAnnotator.computeBoltzmannWeights(values, kelvin, int(residues)))
 
 
-def pairwise_preferences(energies: ArrayLike, min_difference: float = 0.0) -> Iterator[tuple[int, int, float]]:
+def pairwise_preferences(energies: Energies, min_difference: Number = 0.0) -> Iterator[tuple[int, int, float]]:
     """All pairs of conformations of one molecule with the better one first.
 
     Args:
@@ -51,17 +51,20 @@ def pairwise_preferences(energies: ArrayLike, min_difference: float = 0.0) -> It
         (winner, loser, dE): indices of the lower and of the higher energy, and the difference, above 0, kJ/mol
     """
     values = _as_energies(energies)
+    least = to_unit(min_difference, unit.kilojoules_per_mole, "least difference")
     order = [int(i) for i in np.argsort(values, kind="stable") if np.isfinite(values[i])]
     for place, winner in enumerate(order):
         for loser in order[place + 1 :]:
             difference = float(values[loser] - values[winner])
-            if difference > 0 and difference >= min_difference:
+            if difference > 0 and difference >= least:
                 yield winner, loser, difference
 
 
-def _as_energies(energies: ArrayLike) -> NDArray[np.float64]:
-    """Energies as an array, None as NaN."""
-    values = np.array([np.nan if energy is None else energy for energy in energies], float)
+def _as_energies(energies: Energies) -> NDArray[np.float64]:
+    """Energies as an array in kJ/mol, None as NaN."""
+    if not isinstance(energies, unit.Quantity):
+        energies = [np.nan if energy is None else energy for energy in energies]
+    values = to_array(energies, unit.kilojoules_per_mole, "energies")
     if values.ndim != 1:
         raise ValueError(f"energies have the shape [conformations], not {list(values.shape)}")
     return values

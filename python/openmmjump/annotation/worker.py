@@ -6,17 +6,16 @@ import io
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from openmmjump.demo.molecule import ONE_THREAD
+from openmmjump.platforms import ONE_THREAD
 
 from .inputs import one_sentence
-from .molecules import Array, Conformation, Molecule, Residue, bond_sulfurs, make_topology
+from .molecules import Array, Conformation, MoleculeSpec, PreparedMolecule, bond_sulfurs, make_topology
 from .preparation import prepare, prepare_molecule
-from .settings import Settings
+from .settings import LabelSettings
 
 #: Force groups of a System.
 GROUPS = 32
@@ -25,7 +24,7 @@ KEPT = 4
 _PLATFORMS_WITH_PRECISION = ("CUDA", "HIP", "OpenCL")
 #: A worker with several threads has them take turns: annotators and the generator of random numbers are shared.
 _turn = threading.Lock()
-_annotators: OrderedDict[tuple[str, Settings], Any] = OrderedDict()
+_annotators: OrderedDict[tuple[str, LabelSettings], Any] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -44,28 +43,24 @@ class Label:
     positions: Array | None = None
 
 
-def build_molecule(residues: tuple[Residue, ...], candidates: Sequence[Conformation], settings: Settings) -> Molecule:
+def build_molecule(spec: MoleculeSpec) -> PreparedMolecule:
     """Prepare a molecule and its System on the first candidate that works.
-
-    Args:
-        residues: of the molecule
-        candidates: its first conformations
-        settings: force field, pH and all
 
     Returns:
         the molecule; if no candidate works, with the first error instead of a System
     """
     errors = []
-    for candidate in candidates:
+    for candidate in spec.candidates:
         try:
             with _turn:
-                return _add_system(prepare_molecule(residues, candidate, settings))
+                return _add_system(prepare_molecule(spec.residues, candidate, spec.settings))
         except Exception as error:  # of OpenMM, PDBFixer or our own: one bad molecule must not end the run
             errors.append(one_sentence(error))
-    return Molecule(residues, settings, error=errors[0] if errors else "no conformation of the molecule can be read")
+    error = errors[0] if errors else "no conformation of the molecule can be read"
+    return PreparedMolecule(spec.residues, spec.settings, error=error)
 
 
-def label(molecule: Molecule, conformation: Conformation, with_positions: bool) -> Label:
+def label(molecule: PreparedMolecule, conformation: Conformation, with_positions: bool) -> Label:
     """Label one conformation; an error becomes the label's `error`.
 
     Raises:
@@ -113,7 +108,7 @@ def _named(energies: dict[int, float], groups: dict[int, str]) -> dict[str, floa
 # ---- The System ----------------------------------------------------------------------------------------------------
 
 
-def _add_system(molecule: Molecule) -> Molecule:
+def _add_system(molecule: PreparedMolecule) -> PreparedMolecule:
     """The molecule with its System, each Force in a group of its own."""
     topology = make_topology(molecule.residues, molecule.atoms)
     bond_sulfurs(topology, molecule.disulfides)
@@ -121,7 +116,7 @@ def _add_system(molecule: Molecule) -> Molecule:
     return replace(molecule, system=system, groups=separate_forces(system))
 
 
-def make_system(topology: Any, settings: Settings) -> Any:
+def make_system(topology: Any, settings: LabelSettings) -> Any:
     """The `openmm.System` of a topology with all atoms: no cutoff, no box."""
     from openmm import app
 
@@ -137,7 +132,7 @@ def make_system(topology: Any, settings: Settings) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _force_field(settings: Settings) -> Any:
+def _force_field(settings: LabelSettings) -> Any:
     """The force field; the user's files from their texts, as a worker on another machine may not have them."""
     from openmm import app
 
@@ -165,7 +160,7 @@ def separate_forces(system: Any) -> dict[int, str]:
 # ---- The annotator -------------------------------------------------------------------------------------------------
 
 
-def _annotator_of(molecule: Molecule) -> Any:
+def _annotator_of(molecule: PreparedMolecule) -> Any:
     """The annotator of a molecule, made once and kept while it is in use."""
     key = molecule.digest, molecule.settings
     if key not in _annotators:
@@ -176,7 +171,7 @@ def _annotator_of(molecule: Molecule) -> Any:
     return _annotators[key]
 
 
-def make_annotator(system: Any, settings: Settings) -> Any:
+def make_annotator(system: Any, settings: LabelSettings) -> Any:
     """An `EnergyAnnotator` as the settings want it.
 
     On the CPU platform it has one thread, so that labels don't depend on the number of cores; several workers make
@@ -186,8 +181,7 @@ def make_annotator(system: Any, settings: Settings) -> Any:
 
     import openmmjump
 
-    modes = {"tight": "Preconditioned", "published": "LocalMinimizer"}
-    mode = getattr(openmmjump.EnergyAnnotator, modes[settings.mode])
+    mode = _mode(settings.mode)
     name = settings.platform
     if name is None:
         annotator = openmmjump.EnergyAnnotator(system, mode)
@@ -201,6 +195,13 @@ def make_annotator(system: Any, settings: Settings) -> Any:
     annotator.setMaxIterations(settings.max_iterations)
     annotator.setMaxSeconds(settings.max_seconds)
     return annotator
+
+
+def _mode(name: str) -> int:
+    """How to minimise, as an `EnergyAnnotator` takes it."""
+    from openmmjump import EnergyAnnotator
+
+    return {"preconditioned": EnergyAnnotator.Preconditioned, "local-minimizer": EnergyAnnotator.LocalMinimizer}[name]
 
 
 def _properties(platform: str, precision: str) -> dict[str, str]:

@@ -30,9 +30,10 @@ def annotate(
     add_missing_residues: Annotated[
         bool, typer.Option("--add-missing-residues", help="build residues that have no coordinates")
     ] = False,
-    mode: Annotated[str, typer.Option(help="how to minimise: tight or published")] = "tight",
+    mode: Annotated[str, typer.Option(help="how to minimise: preconditioned or local-minimizer")] = "preconditioned",
     tolerance: Annotated[
-        float | None, typer.Option(help="RMS force at which a minimisation ends, kJ/mol/nm [tight: 1, published: 10]")
+        float | None,
+        typer.Option(help="RMS force at which a minimisation ends, kJ/mol/nm [preconditioned: 1, local-minimizer: 10]"),
     ] = None,
     max_iterations: Annotated[int, typer.Option(help="of a minimisation; 0: no limit")] = 0,
     max_seconds: Annotated[float, typer.Option(help="of a minimisation; 0: no limit")] = 0.0,
@@ -64,7 +65,7 @@ def annotate(
         raise _failed(error) from error
     chosen = {"force_field": tuple(force_field)} if force_field else {}
     try:
-        settings = annotation.Settings(
+        settings = annotation.LabelSettings(
             **chosen,
             ph=ph,
             salt=salt,
@@ -80,9 +81,9 @@ def annotate(
             seed=seed,
         )
         places = {"csv": csv, "published_csv": published_csv, "structures": structures, "topology": topology}
-        crew = {"workers": workers, "scheduler": scheduler, "restart": restart}
+        executor = {"workers": workers, "scheduler": scheduler, "restart": restart}
         request = annotation.Request(
-            tuple(inputs), out, structures_format=structures_format, settings=settings, **places, **crew
+            tuple(inputs), out, structures_format=structures_format, settings=settings, **places, **executor
         )
         if dry_run:
             print_overview(annotation.look(request))

@@ -30,7 +30,7 @@ def train(
     A run that was stopped goes on where it was when the same command is given again.
     """
     from openmmjump.training.config import load
-    from openmmjump.training.schema import ConfigError
+    from openmmjump.training.config_schema import ConfigError
 
     command = _command()
     overrides = list(set_ or [])

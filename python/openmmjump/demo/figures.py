@@ -14,8 +14,9 @@ import numpy as np
 from openmmjump.evaluation.compare import Series, compare_decorrelation, compare_populations, compare_rates
 from openmmjump.evaluation.geometry import GeometryStandard
 from openmmjump.evaluation.reference import Reference
+from openmmjump.molecule import Molecule
+from openmmjump.testsystems.alanine_dipeptide import Array
 
-from .molecule import Array, Molecule
 from .runs import JumpRun, MDRun
 
 

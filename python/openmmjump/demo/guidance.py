@@ -12,9 +12,10 @@ from openmmjump.evaluation.compare import Series, compare_populations
 from openmmjump.evaluation.geometry import GeometryStandard
 from openmmjump.evaluation.reference import Reference
 from openmmjump.evaluation.torsions import phi_psi
+from openmmjump.molecule import Molecule
+from openmmjump.platforms import PlatformChoice
+from openmmjump.testsystems.alanine_dipeptide import Array
 
-from .molecule import Array, Molecule
-from .platforms import PlatformChoice
 from .runs import raw_jumps
 from .settings import GUIDANCE_PART, GUIDANCE_STEPS, GUIDANCE_STRENGTHS, Progress
 

@@ -33,7 +33,7 @@ def network_atoms(graph: Any) -> Any:
 
 
 def network_jump(name: str, graph: Any, double: bool = False) -> tuple[Jump, int]:
-    """A jump of a model as a function of positions in nm and noise, and the number of its sampler's steps.
+    """A jump of a model as a function of positions in nm and noise, and how many sets of noise it takes.
 
     Args:
         name: a shipped model, or a model file
@@ -42,20 +42,15 @@ def network_jump(name: str, graph: Any, double: bool = False) -> tuple[Jump, int
     """
     import torch
 
-    from openmmjump import models
-    from openmmjump.modelfile import ModelFile
-    from openmmjump.network import PVB
+    from openmmjump.network import load
 
-    file = ModelFile.load(models.resolve(name))
-    network = PVB({**file.architecture, "step_noise": file.step_noise}, file.tensors)
     dtype = torch.float64 if double else torch.float32
-    network, atoms = network.to(dtype), network_atoms(graph)
+    network, atoms = load(name, dtype), network_atoms(graph)
 
-    def jump(x: NDArray, encoder_noise: NDArray, sde_noise: NDArray) -> NDArray:
-        arrays = x * file.length_scale, encoder_noise, sde_noise
+    def jump(x: NDArray, noise: NDArray) -> NDArray:
         with torch.inference_mode():
-            tensors = (torch.tensor(array, dtype=dtype) for array in arrays)
-            states = network.jump(atoms, *tensors, time_grid=file.time_grid)
-        return states.double().numpy() / file.length_scale
+            given = torch.tensor(x * network.length_scale, dtype=dtype)
+            end = network.jump(atoms, given, torch.tensor(noise, dtype=dtype))
+        return end.double().numpy() / network.length_scale
 
-    return jump, len(file.time_grid) - 1
+    return jump, network.draws(len(network.time_grid) - 1)

@@ -11,12 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from openmmjump.platforms import candidates, fastest
+from openmmjump.testsystems.alanine_dipeptide import (
+    FRICTION,
+    STEP_PS,
+    TEMPERATURE,
+    build_molecule,
+    equilibrate,
+    langevin,
+    write_topology,
+)
+
 from . import figures
 from .guidance import guidance_table
-from .molecule import build_molecule, equilibrate, langevin, write_topology
-from .platforms import candidates, fastest
 from .runs import JumpRun, MDRun, raw_jumps, take_turns
-from .settings import FRICTION, GUIDANCE_PART, STEP_PS, TEMPERATURE, Progress, Settings
+from .settings import GUIDANCE_PART, Progress, Settings
 
 EQUIVARIANCE_JUMPS = 10
 
@@ -157,8 +166,8 @@ class Demo:
         start = self.molecule.positions[model_atoms(self.graph)]
         found = {"jumps": EQUIVARIANCE_JUMPS}
         for key, double in (("max_nm", False), ("max_nm_double", True)):
-            jump, steps = network_jump(self.settings.model, self.graph, double)
-            found[key] = equivariance_error(jump, start, steps, EQUIVARIANCE_JUMPS, self.settings.seed)
+            jump, draws = network_jump(self.settings.model, self.graph, double)
+            found[key] = equivariance_error(jump, start, draws, EQUIVARIANCE_JUMPS, self.settings.seed)
         return found
 
     def draw(self) -> None:

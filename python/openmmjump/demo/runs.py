@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from .molecule import Array, Molecule, energy_of, langevin, positions_of
-from .platforms import PlatformChoice
-from .settings import GEOMETRY_FRAME_STEPS, MD_FRAME_STEPS, STEP_PS, Progress, Settings
+from openmmjump.molecule import Molecule
+from openmmjump.platforms import PlatformChoice
+from openmmjump.testsystems.alanine_dipeptide import STEP_PS, Array, energy_of, langevin, positions_of
+
+from .settings import GEOMETRY_FRAME_STEPS, MD_FRAME_STEPS, Progress, Settings
 
 
 class JumpRun:

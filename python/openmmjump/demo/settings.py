@@ -8,9 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 
 MODEL = "alanine-dipeptide"
-FORCE_FIELD = ("amber14-all.xml", "implicit/gbn2.xml")
-TEMPERATURE, FRICTION, STEP_PS = 300.0, 1.0, 0.004  # K, 1/ps, ps
-HYDROGEN_MASS = 3.0  # amu
 MD_FRAME_STEPS = 1000  # MD steps between frames
 GEOMETRY_FRAME_STEPS = 50  # the same for geometry, which varies faster than anything else
 

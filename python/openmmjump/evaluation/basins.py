@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from openmm import unit
+
+from openmmjump.units import Numbers, to_array
 
 from .estimates import Estimate, block_mean
 
@@ -18,17 +21,17 @@ PHI_ALPHA_L = (0.0, 150.0)  # degrees
 PSI_ALPHA_R = (-120.0, 60.0)  # degrees
 
 
-def assign_basins(phi: ArrayLike, psi: ArrayLike) -> NDArray[np.int8]:
+def assign_basins(phi: Numbers, psi: Numbers) -> NDArray[np.int8]:
     """Index into `BASINS` of each conformation; angles in degrees from -180 to 180."""
-    psi = np.asarray(psi)
-    helix = (psi >= PSI_ALPHA_R[0]) & (psi < PSI_ALPHA_R[1])
+    angle = to_array(psi, unit.degree, "psi")
+    helix = (angle >= PSI_ALPHA_R[0]) & (angle < PSI_ALPHA_R[1])
     return np.where(positive_phi(phi), 2, np.where(helix, 1, 0)).astype(np.int8)
 
 
-def positive_phi(phi: ArrayLike) -> NDArray[np.bool_]:
+def positive_phi(phi: Numbers) -> NDArray[np.bool_]:
     """Whether phi is 0 to 150 degrees: the state whose crossings are the slowest motion of alanine dipeptide."""
-    phi = np.asarray(phi)
-    return (phi >= PHI_ALPHA_L[0]) & (phi < PHI_ALPHA_L[1])
+    angle = to_array(phi, unit.degree, "phi")
+    return (angle >= PHI_ALPHA_L[0]) & (angle < PHI_ALPHA_L[1])
 
 
 def free_energy(inside: ArrayLike, blocks: int = 20) -> Estimate:
@@ -44,7 +47,7 @@ def free_energy(inside: ArrayLike, blocks: int = 20) -> Estimate:
     return Estimate(float(-np.log(population.value)), population.error / population.value)
 
 
-def basin_free_energies(phi: ArrayLike, psi: ArrayLike, blocks: int = 20) -> dict[str, Estimate]:
+def basin_free_energies(phi: Numbers, psi: Numbers, blocks: int = 20) -> dict[str, Estimate]:
     """Free energies -ln p in kT of the three basins, by name, with block-averaged errors.
 
     Args:

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from openmm import unit
+
+from openmmjump.units import Number, to_unit
 
 from .basins import basin_free_energies, positive_phi
 from .correlation import statistical_inefficiency
@@ -24,7 +27,10 @@ class Series:
 
     phi: Array
     psi: Array
-    frame_ps: float
+    frame_ps: Number
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frame_ps", to_unit(self.frame_ps, unit.picosecond, "time between frames"))
 
 
 def samples_behind(a: Array, b: Array) -> float:

@@ -1,12 +1,15 @@
 """Is a trajectory a sample of the ensemble it should be? Tests that need no reference trajectory.
 
-All functions take plain arrays, in kJ/mol and K.
+Plain numbers are in kJ/mol and K.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from openmm import unit
+
+from openmmjump.units import Number, Numbers, to_array, to_unit
 
 from .estimates import Estimate
 
@@ -14,7 +17,7 @@ from .estimates import Estimate
 GAS_CONSTANT = 8.31446261815324e-3
 
 
-def temperature_ratio(cold: ArrayLike, hot: ArrayLike, t_cold: float, t_hot: float, blocks: int = 20) -> Estimate:
+def temperature_ratio(cold: Numbers, hot: Numbers, t_cold: Number, t_hot: Number, blocks: int = 20) -> Estimate:
     """Whether energies at two temperatures are both Boltzmann distributed: 1 if they are.
 
     ln(P_cold(E) / P_hot(E)) of two canonical ensembles is linear in E with the slope 1/kT_hot - 1/kT_cold (Shirts, J.
@@ -29,8 +32,9 @@ def temperature_ratio(cold: ArrayLike, hot: ArrayLike, t_cold: float, t_hot: flo
     Returns:
         the slope found over the slope expected
     """
-    first, second = np.asarray(cold, float), np.asarray(hot, float)
-    expected = (1 / t_hot - 1 / t_cold) / GAS_CONSTANT
+    first, second = (to_array(each, unit.kilojoules_per_mole, "energies") for each in (cold, hot))
+    low, high = (to_unit(each, unit.kelvin, "temperature") for each in (t_cold, t_hot))
+    expected = (1 / high - 1 / low) / GAS_CONSTANT
     value = _logistic_slope(first, second) / expected
     parts = [np.array_split(series, blocks) for series in (first, second)]
     rest = np.array(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
-Jump = Callable[[Array, Array, Array], Array]
+Jump = Callable[[Array, Array], Array]
 
 
 def random_rotation(random: np.random.Generator) -> NDArray[np.float64]:
@@ -20,17 +20,16 @@ def random_rotation(random: np.random.Generator) -> NDArray[np.float64]:
     return q
 
 
-def equivariance_error(jump: Jump, x0: Array, steps: int, jumps: int = 10, seed: int = 0) -> float:
+def equivariance_error(jump: Jump, x0: Array, draws: int, jumps: int = 10, seed: int = 0) -> float:
     """Largest deviation between a trajectory of jumps and the same one made from a rotated and translated start.
 
     The noise of the second trajectory is rotated too. Float error grows from jump to jump, as in any stochastic
     dynamics, so the number of jumps belongs to the result.
 
     Args:
-        jump: `(x, encoder_noise, sde_noise) -> states`, all in the unit of the result: `[N, 3]`, `[N, 3]`,
-            `[steps - 1, N, 3]` -> `[steps + 1, N, 3]`, of which the last is the next conformation
+        jump: `(x, noise) -> y`, the next conformation: `[N, 3]`, `[draws, N, 3]` -> `[N, 3]`, in the unit of the result
         x0: start, `[N, 3]`
-        steps: steps of the sampler
+        draws: sets of standard normal numbers that a jump takes
         jumps: length of the trajectory
 
     Returns:
@@ -41,10 +40,9 @@ def equivariance_error(jump: Jump, x0: Array, steps: int, jumps: int = 10, seed:
     a, b = np.asarray(x0, float), np.asarray(x0, float) @ rotation.T + shift
     largest = 0.0
     for _ in range(jumps):
-        encoder = random.standard_normal(a.shape)
-        noise = random.standard_normal((steps - 1, *a.shape))
-        a = np.asarray(jump(a, encoder, noise))[-1]
-        b = np.asarray(jump(b, encoder @ rotation.T, noise @ rotation.T))[-1]
+        noise = random.standard_normal((draws, *a.shape))
+        a = np.asarray(jump(a, noise))
+        b = np.asarray(jump(b, noise @ rotation.T))
         deviation = (b - shift) @ rotation - a
         largest = max(largest, float(np.linalg.norm(deviation, axis=-1).max()))
     return largest

@@ -8,7 +8,10 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from openmm import unit
+
+from openmmjump.units import Numbers, to_array
 
 from .torsions import _members
 
@@ -108,7 +111,7 @@ class GeometryStandard:
     closest: NDArray[np.float64]  # [pairs]
 
     @classmethod
-    def from_trajectory(cls, topology: Any, positions: ArrayLike, clash_ratio: float = CLASH_RATIO) -> GeometryStandard:
+    def from_trajectory(cls, topology: Any, positions: Numbers, clash_ratio: float = CLASH_RATIO) -> GeometryStandard:
         """Learn means and standard deviations from molecular dynamics.
 
         Args:
@@ -116,7 +119,7 @@ class GeometryStandard:
             positions: frames of MD, `[frames, atoms, 3]` in nm; a few hundred give the widths to a few per cent
             clash_ratio: closest approach over the sum of the van der Waals radii (Bondi)
         """
-        x = np.asarray(positions, np.float64)
+        x = to_array(positions, unit.nanometer, "positions")
         atoms = _members(topology, "atoms")
         bonds, stereocentres = bond_pairs(topology), alpha_carbons(topology)
         bonded = neighbours(bonds, len(atoms))
@@ -160,14 +163,14 @@ class GeometryStandard:
             angle_mean[row], angle_sigma[row] = mean, max(sigma, SMALLEST_ANGLE_SIGMA)
         return replace(self, bond_mean=bond_mean, bond_sigma=bond_sigma, angle_mean=angle_mean, angle_sigma=angle_sigma)
 
-    def faults(self, positions: ArrayLike, sigmas: float = SIGMAS) -> dict[str, NDArray[np.bool_]]:
+    def faults(self, positions: Numbers, sigmas: float = SIGMAS) -> dict[str, NDArray[np.bool_]]:
         """Which frames have which fault, `[frames]` for each name of `FAULTS`.
 
         Args:
             positions: `[frames, atoms, 3]` in nm
             sigmas: how many standard deviations a bond or an angle may be from its mean
         """
-        x = np.asarray(positions, np.float64)
+        x = to_array(positions, unit.nanometer, "positions")
         broken = ~np.isfinite(x).all(axis=(-1, -2))
         x = np.where(broken[:, None, None], 0.0, x)
         bond = np.abs(distances(x, self.bonds) - self.bond_mean) > sigmas * self.bond_sigma
@@ -180,6 +183,6 @@ class GeometryStandard:
         }
         return {"not_finite": broken} | {name: fault & ~broken for name, fault in found.items()}
 
-    def valid(self, positions: ArrayLike, sigmas: float = SIGMAS) -> NDArray[np.bool_]:
+    def valid(self, positions: Numbers, sigmas: float = SIGMAS) -> NDArray[np.bool_]:
         """Which frames have no fault, `[frames]`; see `faults`."""
         return ~np.any(list(self.faults(positions, sigmas).values()), axis=0)

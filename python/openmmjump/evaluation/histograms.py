@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from openmm import unit
+
+from openmmjump.units import Numbers, to_array
 
 BINS = 36  # of each angle: 10 degrees
 
 
-def bin_index(phi: ArrayLike, psi: ArrayLike, bins: int = BINS) -> NDArray[np.int64]:
+def bin_index(phi: Numbers, psi: Numbers, bins: int = BINS) -> NDArray[np.int64]:
     """Number of the bin of each conformation, 0 to `bins`² - 1, phi the slow index; angles in degrees, any branch."""
     wide = 360.0 / bins
-    i, j = (np.floor(((np.asarray(angle, np.float64) + 180.0) % 360.0) / wide).astype(np.int64) for angle in (phi, psi))
+    given = to_array(phi, unit.degree, "phi"), to_array(psi, unit.degree, "psi")
+    i, j = (np.floor(((angle + 180.0) % 360.0) / wide).astype(np.int64) for angle in given)
     return np.minimum(i, bins - 1) * bins + np.minimum(j, bins - 1)
 
 
-def ramachandran_histogram(phi: ArrayLike, psi: ArrayLike, bins: int = BINS) -> NDArray[np.float64]:
+def ramachandran_histogram(phi: Numbers, psi: Numbers, bins: int = BINS) -> NDArray[np.float64]:
     """Probabilities `[bins, bins]` (phi first) of equal squares of [-180, 180)², which sum to 1."""
     counts = np.bincount(bin_index(phi, psi, bins).ravel(), minlength=bins * bins)
     if counts.sum() == 0:
@@ -49,7 +53,7 @@ def free_energy_surface(histogram: ArrayLike) -> NDArray[np.float64]:
         return np.log(p.max()) - np.log(p)
 
 
-def design_effect(phi: ArrayLike, psi: ArrayLike, bins: int = BINS, max_lag: int = 1000) -> float:
+def design_effect(phi: Numbers, psi: Numbers, bins: int = BINS, max_lag: int = 1000) -> float:
     """How many correlated frames are worth one independent one, for a histogram of the phi/psi plane.
 
     The mean of the bins' design effects weighted as in Pearson's chi-squared (Rao and Scott, Ann. Stat. 12, 46

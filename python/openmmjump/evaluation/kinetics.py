@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from openmm import unit
+
+from openmmjump.units import Number, to_unit
 
 from .estimates import Estimate, as_replicas, blocks_of, propagate
 
@@ -85,13 +88,14 @@ def rescale(crossing: NDArray, ratio: float) -> NDArray[np.float64]:
     return crossing / total * (1 - (1 - total) ** ratio)
 
 
-def per_nanosecond(enter: Estimate, leave: Estimate, time_ns: float) -> tuple[Estimate, Estimate]:
+def per_nanosecond(enter: Estimate, leave: Estimate, time_ns: Number) -> tuple[Estimate, Estimate]:
     """Convert crossing probabilities measured over `time_ns` to those over one nanosecond; see `rescale`.
 
     Args:
-        time_ns: the time between two frames of the measurement, for instance the cycle of a JumpIntegrator
+        time_ns: the time between two frames of the measurement, in ns; for instance the cycle of a JumpIntegrator
     """
-    if abs(time_ns - 1) < 1e-12:
+    time = to_unit(time_ns, unit.nanosecond, "time between frames")
+    if abs(time - 1) < 1e-12:
         return enter, leave
-    converted = propagate(lambda crossing: rescale(crossing, 1 / time_ns), [enter, leave])
+    converted = propagate(lambda crossing: rescale(crossing, 1 / time), [enter, leave])
     return converted[0], converted[1]

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from openmm import unit
+
+from openmmjump.units import Numbers, to_array
 
 Quadruple = tuple[int, int, int, int]
 
 
-def dihedral(positions: ArrayLike, atoms: Sequence[int]) -> NDArray[np.float64]:
+def dihedral(positions: Numbers, atoms: Sequence[int]) -> NDArray[np.float64]:
     """Dihedral angle of four atoms, in degrees from -180 to 180, with the sign of IUPAC (1974).
 
     Args:
@@ -21,7 +24,8 @@ def dihedral(positions: ArrayLike, atoms: Sequence[int]) -> NDArray[np.float64]:
     Returns:
         `[...]`
     """
-    x = np.asarray(positions)
+    # Of a long trajectory only these atoms become float64.
+    x = positions if isinstance(positions, np.ndarray) else to_array(positions, unit.nanometer, "positions")
     a, b, c, d = (np.asarray(x[..., i, :], np.float64) for i in atoms)
     first, axis, last = b - a, c - b, d - c
     m, n = np.cross(first, axis), np.cross(axis, last)
@@ -53,7 +57,7 @@ def backbone_torsions(topology: Any) -> list[tuple[Quadruple, Quadruple]]:
     return found
 
 
-def phi_psi(positions: ArrayLike, topology: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def phi_psi(positions: Numbers, topology: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Phi and psi, in degrees, of the first residue that has both.
 
     Args:

@@ -1,6 +1,4 @@
-"""Training of transfer operators from trajectories: ``openmm-jump train CONFIG.yaml``."""
+"""Training of transfer operators from trajectories: ``openmm-jump train CONFIG.yaml``.
 
-from .config import Config, load
-from .schema import ConfigError
-
-__all__ = ["Config", "ConfigError", "load"]
+:func:`openmmjump.training.config.load` reads a configuration, :class:`openmmjump.training.trainer.Trainer` runs it.
+"""

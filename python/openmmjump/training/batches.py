@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .config import Stage, Times, grid_powers
 from .pairs import Items, PairSet
+from .settings import Times, grid_powers
 
 
 @dataclass
@@ -119,14 +119,3 @@ def draw_times(times: Times, count: int, rng: np.random.Generator) -> np.ndarray
         u = rng.random(count)
     p, q = grid_powers(times.density)
     return (1 - (1 - u) ** p) ** q * times.maximum
-
-
-def loss_settings(stage: Stage) -> dict[str, float]:
-    """What the loss needs to know of a stage."""
-    return {
-        "kl_weight": stage.loss.kl,
-        "velocity_weight": stage.loss.velocity,
-        "drift_weight": stage.loss.drift,
-        "endpoint_weight_cap": stage.loss.endpoint_weight_cap,
-        "augmentation_scale": stage.augmentation_noise_A,
-    }

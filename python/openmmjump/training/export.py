@@ -5,27 +5,31 @@ from __future__ import annotations
 import datetime
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from openmmjump import families
 from openmmjump.modelfile import ModelFile
 
 from .checkpoint import Checkpoints, read
-from .config import UNISIM_SAMPLER, Config, as_dict, from_dict
-from .frames import System, describe, prepare_all
-from .molecule import Molecule
-from .objective import network_config
-from .schema import ConfigError, differences
-from .unisim_objective import unisim_config
-
-OPTIONAL_PARTS = {"velocity", "denoiser", "energy_heads", "guidance"}  # of UniSim; a model file may lack them
+from .config import Config, as_dict, from_dict, map_paths
+from .config_schema import ConfigError, differences
+from .frames import PreparedSystem, describe, prepare
+from .molecule import NetworkMolecule
 
 
-def vocabulary(molecules: Sequence[Molecule]) -> list[tuple[int, int]]:
+def prepare_all(config: Config, cache: Path, resume: bool = False) -> list[list[PreparedSystem]]:
+    """The prepared systems of every entry of a configuration; see :func:`openmmjump.training.frames.prepare`."""
+    hydrogens = families.find(config.family).native.moves_hydrogens
+    entries = enumerate(zip(config.data, config.data_names(), strict=True))
+    return [prepare(data, name, cache, f"data.{k}", resume, hydrogens) for k, (data, name) in entries]
+
+
+def vocabulary(molecules: Sequence[NetworkMolecule]) -> list[tuple[int, int]]:
     """The pairs (atomic number, block type) that a model was trained on, rising."""
     seen = {(int(z) + 1, int(b)) for m in molecules for z, b in zip(m.atom_type, m.block_type, strict=True)}
     return sorted(seen)
@@ -36,7 +40,7 @@ class Run:
     """What a model file tells of the run that made it."""
 
     config: Config
-    systems: Sequence[System]
+    systems: Sequence[PreparedSystem]
     iterations: int
     seconds: float
     command: str
@@ -45,9 +49,11 @@ class Run:
 def model_file(weights: Mapping[str, torch.Tensor], run: Run) -> ModelFile:
     """The model file of a run's weights. Raises ModelFileError if a setting would be refused by a reader."""
     config = run.config
+    family = families.find(config.family)
     return ModelFile(
         name=config.name,
-        **_family(config),
+        family=family.name,
+        settings=family.model_config(config),
         tensors={name: tensor.detach().to("cpu", torch.float32) for name, tensor in weights.items()},
         lag_time=config.lag_time_ps,
         temperature=config.temperature_K,
@@ -58,37 +64,12 @@ def model_file(weights: Mapping[str, torch.Tensor], run: Run) -> ModelFile:
     )
 
 
-def _family(config: Config) -> dict[str, Any]:
-    """What a model file says of the family, its sampler and its architecture."""
-    unisim = config.family == "unisim"
-    architecture = (unisim_config if unisim else network_config)(config.network, config.sampler)
-    settings = {name: architecture.pop(name) for name in ("step_noise", "order")}
-    changed = {name: getattr(config.sampler, name) for name in UNISIM_SAMPLER}
-    architecture |= {name: value for name, value in changed.items() if value is not None}
-    return settings | {
-        "family": config.family,
-        "sampler": "interpolant" if unisim else "bridge",
-        "architecture": architecture,
-    }
-
-
 def provenance(run: Run) -> dict[str, Any]:
     """Where the weights come from; no folders of the machine."""
     config = run.config
-    settings = as_dict(config)
-    for data in settings["data"]:
-        data["topology"] = Path(data["topology"]).name
-        data["trajectories"] = [Path(name).name for name in data["trajectories"]]
-        data["labels"] = Path(data["labels"]).name if data["labels"] else None
-    for policy in filter(None, (stage.get("on_policy") for stage in settings["stages"])):
-        policy["system"] = Path(policy["system"]).name if policy["system"] else None
-        policy["force_field"] = [
-            name if not Path(name).is_absolute() else Path(name).name for name in policy["force_field"]
-        ]
+    settings = as_dict(map_paths(config, lambda path: Path(path).name))
     for name in ("output", "cache"):
         settings.pop(name)
-    if settings["start_from"]:
-        settings["start_from"] = Path(settings["start_from"]).name
     return {
         "description": config.description,
         "force_field": config.force_field,
@@ -188,10 +169,10 @@ def export_checkpoint(
     return made
 
 
-def load_weights(network: torch.nn.Module, file: Path) -> None:
+def load_weights(network: torch.nn.Module, file: Path, optional_parts: Collection[str] = ()) -> None:
     """Take the weights of a model file, or the averaged ones of a checkpoint.
 
-    Whole heads of UniSim, and its guidance kernel, may be absent: they keep the weights they have.
+    Parts that the family calls optional may be absent: they keep the weights they have.
 
     Raises:
         ConfigError: the file can't be read, or its network has other sizes.
@@ -204,7 +185,7 @@ def load_weights(network: torch.nn.Module, file: Path) -> None:
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError([f"start_from: {error}"]) from error
     given = {name.split(".")[0] for name in weights}
-    optional = OPTIONAL_PARTS - given
+    optional = set(optional_parts) - given
     own = {name: tensor for name, tensor in network.state_dict().items() if name.split(".")[0] not in optional}
     for name, tensor in own.items():
         if name not in weights or weights[name].shape != tensor.shape:

@@ -24,10 +24,10 @@ from typing import Any
 import mdtraj
 import numpy as np
 
-from .config import Config, Data
-from .label_table import read_conformations, read_labels, source_files
-from .molecule import Molecule, molecule_of, select
-from .schema import ConfigError
+from .config_schema import ConfigError
+from .label_table import find_labels, read_conformations, source_files
+from .molecule import NetworkMolecule, molecule_of, select
+from .settings import Data
 
 log = logging.getLogger("openmmjump.training")
 
@@ -39,7 +39,7 @@ LABELS = ("positions", "forces", "energies")
 
 
 @dataclass
-class System:
+class PreparedSystem:
     """One molecule with its conformations.
 
     Attributes:
@@ -58,7 +58,7 @@ class System:
     """
 
     name: str
-    molecule: Molecule
+    molecule: NetworkMolecule
     frames: np.ndarray
     starts: np.ndarray
     interval: float | None
@@ -71,16 +71,9 @@ class System:
     residues: int | None = None
 
 
-def prepare_all(config: Config, cache: Path, resume: bool = False) -> list[list[System]]:
-    """The prepared systems of every entry of a configuration; see :func:`prepare`."""
-    entries = enumerate(zip(config.data, config.data_names(), strict=True))
-    hydrogens = config.family == "unisim"
-    return [prepare(data, name, cache, f"data.{k}", resume, hydrogens) for k, (data, name) in entries]
-
-
 def prepare(
     data: Data, name: str, cache: Path, path: str, resume: bool = False, hydrogens: bool = False
-) -> list[System]:
+) -> list[PreparedSystem]:
     """Read one entry of the configuration, from the cache if it was made from the same files in the same way.
 
     Args:
@@ -108,7 +101,7 @@ def prepare(
 
 def _prepare_one(
     data: Data, topology: Path, name: str, cache: Path, path: str, resume: bool, hydrogens: bool
-) -> System:
+) -> PreparedSystem:
     folder = cache / re.sub(r"[^A-Za-z0-9_.-]", "_", name)
     files = [topology, *expand(data.trajectories, f"{path}.trajectories")]
     if data.labels:
@@ -130,7 +123,7 @@ def _prepare_one(
     return system
 
 
-def _open(folder: Path, name: str, settings: dict, sources: list | None) -> System | None:
+def _open(folder: Path, name: str, settings: dict, sources: list | None) -> PreparedSystem | None:
     """The prepared system in a folder, or None if it was made with other settings or from other files."""
     raw = json.loads((folder / "system.json").read_text())
     if raw["settings"] != settings or (sources is not None and raw["sources"] != sources):
@@ -139,9 +132,9 @@ def _open(folder: Path, name: str, settings: dict, sources: list | None) -> Syst
     starts = np.asarray(raw["starts"], np.int64)
     if len(frames) != starts[-1]:
         return None
-    molecule = Molecule.from_dict(raw["molecule"])
+    molecule = NetworkMolecule.from_dict(raw["molecule"])
     extra = [_optional(folder / f"{name}.npy") for name in ("centroids", "forces", "energies")]
-    return System(
+    return PreparedSystem(
         name, molecule, frames, starts, raw["interval"], raw["files"], raw["fingerprint"], raw["anchor"], *extra,
         raw.get("residues"),
     )  # fmt: skip
@@ -298,7 +291,7 @@ def _read_labelled(files: list[Path], natoms: int, atoms: np.ndarray, data: Data
 
 def _read_table(data: Data, topology: mdtraj.Topology, atoms: np.ndarray, writer: FrameWriter, path: str) -> int:
     """Conformations of a label table with their energies, each a trajectory of its own; returns the residues."""
-    rows = read_labels(data, path)
+    rows = find_labels(data, path)
     positions = read_conformations(rows, data, topology, path)
     if rows.left_out:
         total = rows.left_out + len(rows.energies)
@@ -349,7 +342,7 @@ def _array(file: Path, natoms: int) -> np.ndarray:
 class FrameWriter:
     """Writes the arrays of a system piece by piece, checking and centring, and notes where trajectories begin."""
 
-    def __init__(self, file: Path, molecule: Molecule, path: str):
+    def __init__(self, file: Path, molecule: NetworkMolecule, path: str):
         self.file, self.molecule, self.path = file, molecule, path
         self.raw = open(file.with_suffix(".raw"), "wb")
         self.starts = [0]
@@ -418,7 +411,7 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def describe(system: System) -> dict[str, Any]:
+def describe(system: PreparedSystem) -> dict[str, Any]:
     """Provenance of a system for the model file: no folders, only names and hashes."""
     return {
         "name": system.name,

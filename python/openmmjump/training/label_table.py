@@ -13,8 +13,8 @@ from typing import Any
 import mdtraj
 import numpy as np
 
-from .config import Data
-from .schema import ConfigError
+from .config_schema import ConfigError
+from .settings import Data
 
 
 @dataclass
@@ -36,8 +36,8 @@ class Labels:
     left_out: int
 
 
-def read_labels(data: Data, path: str) -> Labels:
-    """Read the table that an entry of the data names.
+def find_labels(data: Data, path: str) -> Labels:
+    """The rows of the table that an entry of the data names which it can learn from.
 
     Args:
         data: the entry; `labels`, `energy` and `molecule` are used.
@@ -97,7 +97,7 @@ def source_files(data: Data, path: str) -> list[Path]:
     Raises:
         ConfigError: the table can't be used, or one of the files isn't there.
     """
-    files = list(dict.fromkeys(read_labels(data, path).sources))
+    files = list(dict.fromkeys(find_labels(data, path).sources))
     for file in files:
         if not file.is_file():
             raise ConfigError([f"{path}.labels: {Path(data.labels).name} names {file}, which is not there."])

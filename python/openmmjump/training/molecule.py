@@ -11,11 +11,11 @@ import numpy as np
 from openmmjump.evaluation.torsions import backbone_torsions
 from openmmjump.topology import LIGAND_NAMES, block_type
 
-from .schema import ConfigError
+from .config_schema import ConfigError
 
 
 @dataclass
-class Molecule:
+class NetworkMolecule:
     """N atoms of one system as the network sees them.
 
     Attributes:
@@ -44,10 +44,10 @@ class Molecule:
         return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(self).items()}
 
     @staticmethod
-    def from_dict(raw: dict[str, Any]) -> Molecule:
+    def from_dict(raw: dict[str, Any]) -> NetworkMolecule:
         arrays = {k: np.asarray(v, np.int64) for k, v in raw.items() if k != "torsions"}
         arrays["bonds"] = arrays["bonds"].reshape(-1, 2)
-        return Molecule(**arrays, torsions=raw["torsions"])
+        return NetworkMolecule(**arrays, torsions=raw["torsions"])
 
 
 def select(topology: mdtraj.Topology, selection: str | None, what: str, hydrogens: bool = False) -> np.ndarray:
@@ -74,7 +74,7 @@ def select(topology: mdtraj.Topology, selection: str | None, what: str, hydrogen
 
 def molecule_of(
     topology: mdtraj.Topology, atoms: np.ndarray, ligand: str | None = None, path: str = "data"
-) -> Molecule:
+) -> NetworkMolecule:
     """Describe the chosen atoms of a topology.
 
     Raises:
@@ -91,7 +91,7 @@ def molecule_of(
     blocks = [block_type(a.residue.name, a.element.atomic_number, a.index in members) for a in chosen]
     pairs = [(place[a.index], place[b.index]) for a, b in topology.bonds if a.index in place and b.index in place]
     bonds = np.array(sorted({(min(p), max(p)) for p in pairs}), np.int64).reshape(-1, 2)
-    return Molecule(numbers - 1, np.array(blocks, np.int64), bonds, edge_mask, atoms, _torsions(topology, place))
+    return NetworkMolecule(numbers - 1, np.array(blocks, np.int64), bonds, edge_mask, atoms, _torsions(topology, place))
 
 
 def _ligand(topology: mdtraj.Topology, selection: str | None, what: str) -> set[int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .config import Schedule
+from .settings import Schedule
 
 
 class LearningRate:

@@ -10,10 +10,10 @@ import numpy as np
 
 from openmmjump.evaluation.torsions import dihedral
 
-from .config import Batch, Data, Stratify, Validation
-from .frames import System
-from .molecule import Molecule
-from .schema import ConfigError
+from .config_schema import ConfigError
+from .frames import PreparedSystem
+from .molecule import NetworkMolecule
+from .settings import Batch, Data, Stratify, Validation
 
 
 @dataclass
@@ -28,14 +28,13 @@ class PairSet:
         weight: share of this set among all.
         loss_weight: how much each pair counts in the loss.
         anchor: atoms x1 is superposed on x0 with, or None.
-        head: energy head that the frames train, or None (UniSim).
-        denoising: whether the frames are a denoising set (UniSim).
+        entry: what the configuration says of the data, or None.
         cost: atoms that one pair takes of a batch; None for those of the molecule.
         translated: whether x1 keeps its place relative to x0, whose centroid is the origin; or else both are centred.
         counted: frames that tell the populations of states in an alignment; None for all of ``index``.
     """
 
-    system: System
+    system: PreparedSystem
     index: np.ndarray
     lag: int
     cumulative: np.ndarray | None
@@ -43,8 +42,7 @@ class PairSet:
     anchor: np.ndarray | None
     loss_weight: float = 1.0
     translated: bool = False
-    head: int | None = None
-    denoising: bool = False
+    entry: Data | None = None
     cost: int | None = None
     counted: np.ndarray | None = None
 
@@ -94,7 +92,7 @@ def superpose(moved: np.ndarray, fixed: np.ndarray, anchor: np.ndarray) -> np.nd
 
 
 def make_pairs(
-    system: System,
+    system: PreparedSystem,
     data: Data,
     lag_ps: float | None,
     validation: Validation,
@@ -132,11 +130,10 @@ def make_pairs(
         cumulative /= cumulative[-1]
     anchor = _anchor(system, data)
     moved = translated and anchor is None and lag > 0
-    head = {"head": data.energy_head, "denoising": data.denoising}
-    return PairSet(system, index, lag, cumulative, data.weight, anchor, data.loss_weight, moved, **head)
+    return PairSet(system, index, lag, cumulative, data.weight, anchor, data.loss_weight, moved, data)
 
 
-def _anchor(system: System, data: Data) -> np.ndarray | None:
+def _anchor(system: PreparedSystem, data: Data) -> np.ndarray | None:
     """The atoms x1 is superposed on x0 with."""
     if isinstance(data.superpose, str):
         return np.asarray(system.anchor)
@@ -170,7 +167,7 @@ def _share(
     return (border, end) if held_out else (begin, border)
 
 
-def stratified_weights(system: System, index: np.ndarray, stratify: Stratify, path: str) -> np.ndarray:
+def stratified_weights(system: PreparedSystem, index: np.ndarray, stratify: Stratify, path: str) -> np.ndarray:
     """Weights (P) of pairs by where x_t is along one or two torsions."""
     angles = [torsion_angle(system, torsion, index, f"{path}.stratify") for torsion in stratify.torsions]
     if stratify.interval_deg is not None:
@@ -191,14 +188,14 @@ def _interval_weights(angle: np.ndarray, low: float, high: float, share: float, 
     return np.where(inside, share / inside.sum(), (1 - share) / (~inside).sum())
 
 
-def torsion_angle(system: System, torsion: str | list[int], index: np.ndarray, path: str) -> np.ndarray:
+def torsion_angle(system: PreparedSystem, torsion: str | list[int], index: np.ndarray, path: str) -> np.ndarray:
     """A torsion (P) in degrees of some frames of a system; ``path`` is for messages."""
     atoms = torsion_atoms(system.molecule, torsion, path)
     blocks = [index[k : k + 100_000] for k in range(0, len(index), 100_000)]
     return np.concatenate([dihedral(system.frames[block], atoms) for block in blocks])
 
 
-def torsion_atoms(molecule: Molecule, torsion: str | list[int], path: str) -> list[int]:
+def torsion_atoms(molecule: NetworkMolecule, torsion: str | list[int], path: str) -> list[int]:
     """Four atoms of the molecule, from a name or from indices of the topology file."""
     if isinstance(torsion, str):
         found = molecule.torsions.get(torsion, [])

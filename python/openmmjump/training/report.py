@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from openmmjump.families.base import Stage
+
 from .config import Config
-from .families import AnyStage
 from .optimise import Patience
 from .pairs import PairSet
 
@@ -67,7 +68,7 @@ class Report:
         else:
             print(text, flush=True)
 
-    def stage(self, number: int, stage: AnyStage, iteration: int, sets: Sequence[PairSet], parameters: int) -> None:
+    def stage(self, number: int, stage: Stage, iteration: int, sets: Sequence[PairSet], parameters: int) -> None:
         """A stage begins, or goes on."""
         count = sum(len(s.index) for s in sets)
         what = "pairs" if any(s.lag for s in sets) else "conformations"

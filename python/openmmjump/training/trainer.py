@@ -13,30 +13,20 @@ from typing import Any
 
 import torch
 
+from openmmjump import families
+from openmmjump.families.base import Stage, StageObjective, Weights
+
 from . import randomness
-from .align_objective import AlignObjective
 from .checkpoint import Checkpoints
-from .config import AlignStage, Config, as_dict, from_dict
-from .export import Run, export, load_weights
-from .families import (
-    AnyStage,
-    batch_cost,
-    draw_items,
-    make_collator,
-    make_network,
-    make_objective,
-    sampling_network,
-    stage_times,
-    usable_sets,
-)
-from .frames import System, prepare_all
-from .on_policy import Policy
+from .config import Config, as_dict, from_dict
+from .config_schema import ConfigError, differences
+from .export import Run, export, load_weights, model_file, prepare_all
+from .frames import PreparedSystem
 from .optimise import Average, LearningRate, Patience, make_optimizer, step
 from .pairs import PairSet, make_pairs
 from .processes import Processes
 from .randomness import Stream
 from .report import Report
-from .schema import ConfigError, differences
 from .validation import Validator, jump_statistics
 
 LARGEST_RUN_OF_BAD_STEPS = 100
@@ -60,6 +50,7 @@ class Trainer:
 
     def __init__(self, config: Config, resume: bool = True, command: str = ""):
         self.config, self.command = config, command
+        self.family = families.find(config.family)
         self.output = Path(config.output)
         self.processes = Processes(config.device, config.threads)
         self.checkpoints = Checkpoints(self.output, config.keep_checkpoints)
@@ -82,11 +73,11 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------------------ preparation
 
-    def _systems(self, resumed: bool) -> list[list[System]]:
+    def _systems(self, resumed: bool) -> list[list[PreparedSystem]]:
         """The prepared systems of every entry of the data; the first process prepares them, the others wait."""
         cache = Path(self.config.cache or self.output / "cache")
 
-        def read(resume: bool) -> list[list[System]]:
+        def read(resume: bool) -> list[list[PreparedSystem]]:
             return prepare_all(self.config, cache, resume)
 
         fault = None
@@ -102,11 +93,11 @@ class Trainer:
 
     def _network(self, state: dict[str, Any] | None) -> torch.nn.Module:
         """The network on its device, with its first weights."""
-        network = make_network(self.config)
+        network = self.family.make_network(self.config)
         dtype = torch.float64 if self.config.network.precision == "double" else torch.float32
         network = network.to(self.processes.device, dtype)
         if self.config.start_from and state is None:
-            load_weights(network, Path(self.config.start_from))
+            load_weights(network, Path(self.config.start_from), self.family.optional_parts)
         return network
 
     def _check_same(self, state: dict[str, Any]) -> None:
@@ -125,7 +116,7 @@ class Trainer:
         """What identifies the training data."""
         return [system.fingerprint for entry in self.systems for system in entry]
 
-    def pair_sets(self, stage: AnyStage, held_out: bool) -> list[PairSet]:
+    def pair_sets(self, stage: Stage, held_out: bool) -> list[PairSet]:
         """The pairs of a stage. The systems of one entry of the data share its weight by their number of pairs."""
         sets = []
         entries = zip(self.config.data, self.config.data_names(), self.systems, strict=True)
@@ -134,11 +125,11 @@ class Trainer:
                 continue
             paired = stage.needs_lag and data.trajectories
             lag = (data.lag_time_ps or self.config.lag_time_ps) if paired else None
-            settings = self.config.validation, held_out, f"data.{k}", self.config.family == "unisim"
+            settings = self.config.validation, held_out, f"data.{k}", self.family.keeps_place
             entry = [make_pairs(s, data, lag, *settings) for s in systems]
             entry = [s for s in entry if len(s.index)]
             total = sum(len(s.index) for s in entry)
-            sets += [replace(s, weight=s.weight * len(s.index) / total, cost=batch_cost(stage, s)) for s in entry]
+            sets += [replace(s, weight=s.weight * len(s.index) / total, cost=stage.cost(s)) for s in entry]
         return sets
 
     # ---------------------------------------------------------------------------------------------------- running
@@ -182,45 +173,42 @@ class Trainer:
                 raise Interrupted
         self._end_stage(number)
 
-    def _policy(self, number: int, stage: AnyStage) -> Policy | None:
-        """What makes the conformations of an on-policy stage."""
-        if not isinstance(stage, AlignStage) or stage.on_policy is None:
-            return None
-        names = self.config.data_names()
-        which = [k for k, d in enumerate(self.config.data) if names[k] in (stage.data or names) and not d.trajectories]
-        data, systems = self.config.data[which[0]], [system for entry in self.systems for system in entry]
-        return Policy(self.config, number, Path(data.topology), self.systems[which[0]][0], systems)
+    def _write_model(self, weights: Weights, file: Path) -> None:
+        """Write a model file of weights as they are, for a policy to jump with."""
+        systems = [system for entry in self.systems for system in entry]
+        model_file(weights, Run(self.config, systems, 0, 0.0, "")).save(file)
 
-    def _sample(self, stage: AlignStage) -> None:
-        """Let the averaged weights make a round of conformations, and learn from what the buffer then holds."""
+    def _sample(self, stage: Stage) -> None:
+        """Let the averaged weights make a round of conformations, and learn from what there then is."""
         with self.average:
             made = self.policy.make(self.network.state_dict()) if self.processes.first else None
             self.policy.add(self.processes.share(made))
-            if stage.on_policy.refresh_reference:
-                self._refresh_reference()
+            if self.policy.refreshes:
+                self._bare_objective().refresh(self.network.state_dict())
         self.report.say(self.policy.said)
-        self._take_buffer(stage)
+        self._take_policy_sets(stage)
 
-    def _take_buffer(self, stage: AlignStage) -> None:
-        """Draw from the replay buffer, and from ordinary pairs."""
-        self.sets = [self.policy.pair_set(), *(s for s in self.sets if s.lag > 0)]
-        dtype = next(self.network.parameters()).dtype
-        self.collator = make_collator(stage, self.sets, self.processes.device, dtype)
+    def _take_policy_sets(self, stage: Stage) -> None:
+        """Draw from what the policy has made, if it has made anything yet."""
+        sets = self.policy.sets(self.sets)
+        if sets is not None:
+            self.sets = sets
+            self.collator = stage.collator(self.sets, self.processes.device, next(self.network.parameters()).dtype)
 
     def _is_over(self) -> bool:
         """Whether early stopping ends the stage."""
         return self.patience is not None and self.patience.over
 
-    def _begin_stage(self, number: int, stage: AnyStage) -> None:
+    def _begin_stage(self, number: int, stage: Stage) -> None:
         """Set up what belongs to a stage, from the checkpoint if the run goes on within it."""
         p = self.processes
         dtype = next(self.network.parameters()).dtype
         self.sets = self.pair_sets(stage, held_out=False)
-        self.policy = self._policy(number, stage)
-        self.collator = make_collator(stage, self.sets, p.device, dtype)
-        held_out = usable_sets(stage, self.pair_sets(stage, held_out=True))
+        self.policy = stage.policy(self.config, number, self.systems, self._write_model)
+        self.collator = stage.collator(self.sets, p.device, dtype)
+        held_out = stage.usable(self.pair_sets(stage, held_out=True))
         self.validator = Validator(self.config, stage, number, held_out, p.device, dtype)
-        self.objective = p.parallel(make_objective(stage, self.network))
+        self.objective = p.parallel(stage.objective(self.network))
         self.parameters = [q for q in self.network.parameters() if q.requires_grad]
         self.optimizer = make_optimizer(self.parameters, stage.learning_rate)
         self.rate = LearningRate(stage.learning_rate, stage.schedule, stage.iterations)
@@ -234,7 +222,7 @@ class Trainer:
         if self.pending is not None:
             self.load(self.pending)
             self.pending = None
-        if self.policy is None and not usable_sets(stage, self.sets):
+        if self.policy is None and not stage.usable(self.sets):
             raise ConfigError([f"stages.{number}.data holds too few conformations for such mini-batches."])
         self.report.stage(number, stage, self.iteration, self.sets, sum(q.numel() for q in self.parameters))
 
@@ -249,13 +237,13 @@ class Trainer:
         self.optimizer.state.clear()
         self.save()
 
-    def _iterate(self, stage: AnyStage) -> dict[str, float]:
+    def _iterate(self, stage: Stage) -> dict[str, float]:
         """One optimizer step; returns what is logged."""
         if self.policy is not None and self.policy.due(self.iteration):
             self._sample(stage)
         p, seed, at = self.processes, self.config.seed, (self.stage, self.iteration)
-        items = draw_items(stage, self.sets, randomness.generator(seed, Stream.PAIRS, *at))
-        times = stage_times(stage, len(items.sets), randomness.generator(seed, Stream.TIMES, *at))
+        items = stage.draw(self.sets, randomness.generator(seed, Stream.PAIRS, *at))
+        times = stage.draw_times(len(items.sets), randomness.generator(seed, Stream.TIMES, *at))
         noise = randomness.generator(seed, Stream.NOISE, *at)
         example = self.collator.example(items, times, noise, p.rank, p.world)
         parts = self.objective(example)
@@ -279,7 +267,7 @@ class Trainer:
                 "learning rate, or look for coincident atoms in the data."
             )
 
-    def _measure(self, stage: AnyStage) -> None:
+    def _measure(self, stage: Stage) -> None:
         """Validate with the averaged weights when it is time."""
         v = self.config.validation
         last = self.iteration == stage.iterations
@@ -293,7 +281,7 @@ class Trainer:
                 values = self.validator.losses(self._bare_objective()) if validate else {}
                 self.report.validation(self.total, values)
                 if jump:
-                    network = sampling_network(stage, self.network)
+                    network = stage.sampling_network(self.network)
                     self.report.jumps(self.total, jump_statistics(network, self.sets, self.config, self.total))
         if validate:
             loss = self.processes.share(values.get("loss", math.inf))
@@ -301,7 +289,7 @@ class Trainer:
             if self.patience is not None:
                 self.patience.validated(loss, self.iteration, self.average)
 
-    def _bare_objective(self) -> torch.nn.Module:
+    def _bare_objective(self) -> StageObjective:
         return getattr(self.objective, "module", self.objective) if self.processes.world > 1 else self.objective
 
     # ----------------------------------------------------------------------------------------------------- saving
@@ -322,26 +310,9 @@ class Trainer:
             "rate": self.rate.state_dict(),
             "patience": self.patience.state_dict() if self.patience else None,
             "bad": self.bad,
-            "alignment": self._alignment_state(),
+            "objective": self._bare_objective().kept_state(),
+            "policy": self.policy.state_dict() if self.policy else None,
         }
-
-    def _alignment_state(self) -> dict[str, Any] | None:
-        """The frozen reference and the replay buffer of an alignment."""
-        objective = self._bare_objective()
-        if not isinstance(objective, AlignObjective):
-            return None
-        reference = objective.reference
-        weights = None if reference is None else {k: v.detach() for k, v in reference.state_dict().items()}
-        return {"reference": weights, "policy": self.policy.state_dict() if self.policy else None}
-
-    def _load_alignment(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`_alignment_state` gave."""
-        if state["reference"] is not None:
-            self._bare_objective().reference.load_state_dict(state["reference"])
-        if self.policy is not None:
-            self.policy.load_state_dict(state["policy"])
-            if self.policy.round > 0:
-                self._take_buffer(self.config.stages[self.stage])
 
     def save(self) -> None:
         """Write a checkpoint (the first process only)."""
@@ -354,7 +325,7 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         if state["iteration"] == 0 and state["stage"] > 0:  # the checkpoint ends a stage: this one begins afresh
             self.average = Average(self.network, self.average.decay)
-            self._refresh_reference()
+            self._bare_objective().refresh(self.network.state_dict())
             return
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -362,13 +333,10 @@ class Trainer:
         if self.patience is not None:
             self.patience.load_state_dict(state["patience"])
         self.bad = state["bad"]
-        if state.get("alignment") is not None:  # checkpoints of earlier versions have none
-            self._load_alignment(state["alignment"])
-
-    def _refresh_reference(self) -> None:
-        """The frozen reference of an alignment becomes the network as it is."""
-        if getattr(self._bare_objective(), "reference", None) is not None:
-            self._bare_objective().reference.load_state_dict(self.network.state_dict())
+        self._bare_objective().load_kept_state(state["objective"])
+        if self.policy is not None:
+            self.policy.load_state_dict(state["policy"])
+            self._take_policy_sets(self.config.stages[self.stage])
 
     def _finish(self) -> Path | None:
         """Write the model file (the first process only)."""

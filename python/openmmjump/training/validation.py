@@ -11,11 +11,11 @@ import torch
 
 from openmmjump.evaluation.histograms import jensen_shannon, ramachandran_histogram
 from openmmjump.evaluation.torsions import dihedral
+from openmmjump.families.base import Stage
 
 from . import randomness
 from .batches import make_atoms
 from .config import Config
-from .families import AnyStage, draw_items, jump, make_collator, validation_times
 from .pairs import PairSet
 from .randomness import Stream
 
@@ -29,7 +29,7 @@ class Validator:
     def __init__(
         self,
         config: Config,
-        stage: AnyStage,
+        stage: Stage,
         number: int,
         sets: Sequence[PairSet],
         device: torch.device,
@@ -37,7 +37,7 @@ class Validator:
     ):
         self.sets = list(sets)
         self.seed, self.number, self.batches, self.stage = config.seed, number, config.validation.batches, stage
-        self.collator = make_collator(stage, self.sets, device, dtype)
+        self.collator = stage.collator(self.sets, device, dtype)
 
     @torch.no_grad()
     def losses(self, objective: torch.nn.Module) -> dict[str, float]:
@@ -45,9 +45,9 @@ class Validator:
         sums: dict[str, float] = {}
         for k in range(self.batches):
             at = (self.number, k)
-            items = draw_items(self.stage, self.sets, randomness.generator(self.seed, Stream.VALIDATION_PAIRS, *at))
+            items = self.stage.draw(self.sets, randomness.generator(self.seed, Stream.VALIDATION_PAIRS, *at))
             rng = randomness.generator(self.seed, Stream.VALIDATION_TIMES, *at)
-            times = validation_times(self.stage, len(items.sets), rng, k)
+            times = self.stage.validation_times(len(items.sets), rng, k)
             noise = randomness.generator(self.seed, Stream.VALIDATION_NOISE, *at)
             parts = objective(self.collator.example(items, times, noise))
             for name, value in parts.items():
@@ -94,9 +94,10 @@ def closed_loop(
     lengths = bond_lengths(_sample(pairs, rng), pairs.system.molecule.bonds).mean(0)
     states, valid = [x], []
     for _ in range(config.validation.jumps):
-        noise = rng.standard_normal((len(grid) - 1, replicas * x.shape[1], 3), np.float32)
-        given, first, rest = (torch.from_numpy(a).to(device, dtype) for a in (x.reshape(-1, 3), noise[0], noise[1:]))
-        y = jump(network, atoms, given, first, rest, grid).cpu().numpy().astype(np.float32).reshape(x.shape)
+        noise = rng.standard_normal((network.draws(len(grid) - 1), replicas * x.shape[1], 3), np.float32)
+        given, drawn = (torch.from_numpy(a).to(device, dtype) for a in (x.reshape(-1, 3), noise))
+        y = network.jump(atoms, given, drawn, grid)
+        y = y.cpu().numpy().astype(np.float32).reshape(x.shape)
         good = (np.abs(bond_lengths(y, pairs.system.molecule.bonds) - lengths) < 0.5).all(1)
         x = np.where(good[:, None, None], y, x)
         x = x - x.mean(1, keepdims=True)

@@ -34,7 +34,7 @@ from contract_cases import (
 )  # fmt: skip
 from openmm import app, unit
 from openmmjump import JumpIntegrator, RepairSettings
-from openmmjump.demo.molecule import Molecule
+from openmmjump.molecule import Molecule
 
 
 def in_groups():

@@ -26,8 +26,8 @@ from contract_cases import (
 )  # fmt: skip
 from openmm import app, unit
 from openmm.app.internal.xtc_utils import read_xtc
-from openmmjump import RepairSettings
-from openmmjump.demo.molecule import Molecule
+from openmmjump import JumpIntegrator, RepairSettings
+from openmmjump.molecule import Molecule
 
 STEP_SIZE = LAG_TIME + 3 * STEP  # ps
 

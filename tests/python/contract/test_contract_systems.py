@@ -32,7 +32,7 @@ from contract_cases import (
 )  # fmt: skip
 from openmm import app, unit
 from openmmjump import JumpIntegrator, MolecularGraph, data
-from openmmjump.demo.molecule import Molecule
+from openmmjump.molecule import Molecule
 from unisim_cases import make_noise_model
 
 DATA = Path(__file__).parents[2] / "data"

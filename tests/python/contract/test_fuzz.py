@@ -56,22 +56,17 @@ def fuzz(share):
     )
 
 
-class Summary:
-    """One line with the figures, after the results of all tests."""
-
-    def pytest_terminal_summary(self, terminalreporter):
-        errors = ", ".join(f"{name} {n}" for (kind, name), n in sorted(COUNTS.items()) if kind == "error")
-        counts = {name: n for (kind, name), n in COUNTS.items() if kind != "error"}
-        terminalreporter.write_line(
-            f"fuzz: {sum(n for (kind, _), n in COUNTS.items() if kind == 'case')} cases, "
-            + ", ".join(f"{n} {name}" for name, n in counts.items())
-            + f"; errors raised, each in one sentence: {errors}"
-        )
-
-
 @pytest.fixture(scope="module", autouse=True)
-def summary(request):
-    request.config.pluginmanager.register(Summary())
+def summary(last_lines):
+    """One line with the figures, after the results of all tests."""
+    yield
+    errors = ", ".join(f"{name} {n}" for (kind, name), n in sorted(COUNTS.items()) if kind == "error")
+    counts = {name: n for (kind, name), n in COUNTS.items() if kind != "error"}
+    last_lines.append(
+        f"fuzz: {sum(n for (kind, _), n in COUNTS.items() if kind == 'case')} cases, "
+        + ", ".join(f"{n} {name}" for name, n in counts.items())
+        + f"; errors raised, each in one sentence: {errors}"
+    )
 
 
 def refused(action):

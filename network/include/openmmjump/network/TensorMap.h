@@ -4,6 +4,8 @@
 #include "openmmjump/network/Torch.h"
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace JumpPlugin {
 
@@ -12,6 +14,8 @@ namespace JumpPlugin {
  * that changes them in place changes every network that holds them.
  */
 using TensorMap = std::map<std::string, torch::Tensor>;
+/** Name and shape of a tensor. */
+using NamedShape = std::pair<std::string, std::vector<int64_t>>;
 
 } // namespace JumpPlugin
 

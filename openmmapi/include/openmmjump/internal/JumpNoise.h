@@ -7,7 +7,7 @@
 
 #include "openmm/serialization/SerializationNode.h"
 #include "openmmjump/internal/windowsExportJump.h"
-#include "openmmjump/network/NoiseStream.h"
+#include "openmmjump/network/sampling/NoiseStreams.h"
 
 namespace JumpPlugin {
 

@@ -6,9 +6,9 @@
 
 #include "openmmjump/internal/Guidance.h"
 #include "openmmjump/internal/GuidanceCost.h"
+#include "openmmjump/internal/JumpConditions.h"
 #include "openmmjump/internal/ProposerSettings.h"
 #include "openmmjump/internal/windowsExportJump.h"
-#include "openmmjump/network/NoiseStream.h"
 
 namespace JumpPlugin {
 
@@ -56,12 +56,12 @@ public:
      *
      * @param positions  current positions of the model atoms, whole molecules, on the network's device
      * @param proposal   gets the proposed positions, in the same frame; may be the same array
-     * @param noise      which noise is drawn
+     * @param jump       what tells this jump from others
      * @param guidance   steers the sampling
      * @param source     asked for forces if guidance is on
      * @return what the guidance took
      */
-    GuidanceCost propose(const AtomArray& positions, const AtomArray& proposal, const NoiseStream& noise,
+    GuidanceCost propose(const AtomArray& positions, const AtomArray& proposal, const JumpConditions& jump,
                          const Guidance& guidance = Guidance(), const ForceSource& source = ForceSource());
     /**
      * How much more probable the way back is than the way there.

@@ -31,7 +31,7 @@ KERNEL void drawVelocities(int numAtoms, int paddedNumAtoms, mixed kT, mixed tim
         GLOBAL const mm_long* RESTRICT forces, GLOBAL mixed4* RESTRICT velm) {
     const mixed angleScale = (mixed) (TWO_PI*2.3283064365386963e-10f);
     for (int slot = GLOBAL_ID; slot < numAtoms; slot += GLOBAL_SIZE) {
-        unsigned int bits[4] = {(unsigned int) atomIndex[slot], 0xFFFFFFFFu, jump0, jump1};
+        unsigned int bits[4] = {(unsigned int) atomIndex[slot], VELOCITY_STREAM, jump0, jump1};
         generatePhilox(bits, seed0, seed1);
         mixed inverseMass = velm[slot].w;
         mixed deviation = sqrt(kT*inverseMass);

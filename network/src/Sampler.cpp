@@ -1,8 +1,0 @@
-#include "openmmjump/network/Sampler.h"
-#include <stdexcept>
-
-using namespace JumpPlugin;
-
-double Sampler::computeLogDensity(const MoleculeBatch&, const torch::Tensor&, const torch::Tensor&) const {
-    throw std::logic_error("the density of this sampler cannot be computed");
-}

@@ -1,0 +1,119 @@
+#include "NetworkBindings.h"
+#include "openmmjump/network/families/pvb/AdjointMatching.h"
+#include "openmmjump/network/families/pvb/BridgeLoss.h"
+#include "openmmjump/network/families/pvb/BridgeSampler.h"
+#include "openmmjump/network/sampling/TensorNoise.h"
+
+namespace py = pybind11;
+using namespace JumpPlugin;
+using torch::Tensor;
+
+namespace {
+
+void bindNetwork(py::module& module) {
+    using Network = PvbNetwork;
+    py::class_<Network, std::shared_ptr<Network>>(module, "PvbNetwork", "The C++ network; see openmmjump.network.PVB.")
+        .def(py::init([](const SettingValues& config, const TensorMap& tensors) {
+                 return std::make_shared<Network>(PvbConfig::fromValues(config), tensors);
+             }),
+             py::arg("config"), py::arg("tensors"))
+        .def_property("fused", &Network::getFused, &Network::setFused,
+                      "Whether fused operations are used, or compositions of plain ones.")
+        .def_property_readonly("has_velocity", &Network::hasVelocity)
+        .def("log_variance", &Network::logVariance, py::arg("atoms"), py::arg("x0"), ReleaseGil())
+        .def(
+            "drift",
+            [](const Network& network, const MoleculeBatch& atoms, const Time& t, const Tensor& y0, const Tensor& yt) {
+                return network.drift(*network.prepare(atoms, y0), toTime(network, t), yt);
+            },
+            py::arg("atoms"), py::arg("t"), py::arg("y0"), py::arg("yt"), ReleaseGil())
+        .def(
+            "velocity",
+            [](const Network& network, const MoleculeBatch& atoms, const Time& t, const Tensor& y0, const Tensor& yt) {
+                return network.velocity(*network.prepare(atoms, y0), toTime(network, t), yt);
+            },
+            py::arg("atoms"), py::arg("t"), py::arg("y0"), py::arg("yt"), ReleaseGil())
+        .def(
+            "fields",
+            [](const Network& network, const MoleculeBatch& atoms, const Time& t, const Tensor& y0, const Tensor& yt) {
+                auto fields = network.fields(*network.prepare(atoms, y0), toTime(network, t), yt);
+                return std::make_pair(fields.velocity.defined() ? OptionalTensor(fields.velocity) : OptionalTensor(),
+                                      fields.drift);
+            },
+            py::arg("atoms"), py::arg("t"), py::arg("y0"), py::arg("yt"), ReleaseGil())
+        .def(
+            "trace",
+            [](const Network& network, const MoleculeBatch& atoms, const Tensor& x0, const Time& t, const Tensor& y0,
+               const Tensor& yt) {
+                TensorMap trace;
+                if (network.getConfig().encoder == PvbConfig::Encoder::Learned)
+                    network.encode(atoms, x0, &trace);
+                network.decode(*network.prepare(atoms, y0), toTime(network, t), yt, &trace);
+                return trace;
+            },
+            py::arg("atoms"), py::arg("x0"), py::arg("t"), py::arg("y0"), py::arg("yt"), ReleaseGil());
+}
+
+std::unique_ptr<NoiseSource> toNoise(const std::pair<Tensor, OptionalTensor>& tensors) {
+    return std::make_unique<TensorNoise>(tensors.first, orNothing(tensors.second));
+}
+
+void bindSampler(py::module& module) {
+    module.def(
+        "jump",
+        [](std::shared_ptr<PvbNetwork> network, const MoleculeBatch& atoms, const Tensor& x0,
+           const std::variant<std::vector<NoiseStream>, std::pair<Tensor, OptionalTensor>>& noise,
+           const std::vector<double>& timeGrid, bool ode, const GuidingForce& guidance, bool guidanceAtEndPoint,
+           bool allStates) {
+            BridgeSampler sampler(network, timeGrid, ode ? BridgeSampler::Dynamics::Ode : BridgeSampler::Dynamics::Sde);
+            std::unique_ptr<NoiseSource> source;
+            if (auto streams = std::get_if<std::vector<NoiseStream>>(&noise))
+                source = std::make_unique<CounterNoise>(*streams);
+            else
+                source = toNoise(std::get<std::pair<Tensor, OptionalTensor>>(noise));
+            const JumpInputs inputs{atoms, x0, *source, {guidance.value_or(nullptr), guidanceAtEndPoint}};
+            return allStates ? sampler.sampleStates(inputs) : sampler.sample(inputs);
+        },
+        py::arg("network"), py::arg("atoms"), py::arg("x0"), py::arg("noise"),
+        py::arg("time_grid") = std::vector<double>(), py::arg("ode") = false, py::arg("guidance") = py::none(),
+        py::arg("guidance_at_end_point") = false, py::arg("all_states") = true, ReleaseGil());
+}
+
+void bindTraining(py::module& module) {
+    module.def(
+        "bridge_loss",
+        [](const PvbNetwork& network, const MoleculeBatch& atoms, const Tensor& x0, const Tensor& x1, const Time& t,
+           const Tensor& encoderNoise, const Tensor& bridgeNoise, const OptionalTensor& augmentation,
+           const OptionalTensor& mask, double klWeight, double bridgeWeight, double velocityWeight,
+           double endpointWeightCap) {
+            BridgeLoss::Inputs inputs = {
+                x0, x1, toTime(network, t), encoderNoise, bridgeNoise, orNothing(augmentation), orNothing(mask)};
+            auto parts = BridgeLoss::compute(network, atoms, inputs,
+                                             {klWeight, bridgeWeight, velocityWeight, endpointWeightCap});
+            return TensorMap{
+                {"loss", parts.loss}, {"kl", parts.kl}, {"velocity", parts.velocity}, {"drift", parts.drift}};
+        },
+        py::arg("network"), py::arg("atoms"), py::arg("x0"), py::arg("x1"), py::arg("t"), py::arg("encoder_noise"),
+        py::arg("bridge_noise"), py::arg("augmentation") = py::none(), py::arg("mask") = py::none(),
+        py::arg("kl_weight") = 0.8, py::arg("bridge_weight") = 1.0, py::arg("velocity_weight") = 1.0,
+        py::arg("endpoint_weight_cap") = 20.0, ReleaseGil());
+    module.def("rmsd", &AdjointMatching::rmsd, py::arg("atoms"), py::arg("x"), py::arg("reference"), ReleaseGil());
+    module.def("lean_adjoint", &AdjointMatching::leanAdjoint, py::arg("reference"), py::arg("atoms"), py::arg("states"),
+               py::arg("time_grid"), py::arg("gradient"), py::arg("last_step"), ReleaseGil());
+    module.def(
+        "adjoint_loss",
+        [](const PvbNetwork& optimized, const PvbNetwork& reference, const MoleculeBatch& atoms, const Tensor& y0,
+           double t, const Tensor& y, const Tensor& adjoint, double rewardWeight, const OptionalTensor& mask) {
+            return AdjointMatching::loss(optimized, reference, atoms, y0, t, y, adjoint, rewardWeight, orNothing(mask));
+        },
+        py::arg("optimized"), py::arg("reference"), py::arg("atoms"), py::arg("y0"), py::arg("t"), py::arg("yt"),
+        py::arg("adjoint"), py::arg("reward_weight") = 100.0, py::arg("mask") = py::none(), ReleaseGil());
+}
+
+const FamilyBindings bindings([](py::module& module) {
+    bindNetwork(module);
+    bindSampler(module);
+    bindTraining(module);
+});
+
+} // namespace

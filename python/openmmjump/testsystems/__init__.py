@@ -1,0 +1,1 @@
+"""Molecules for the demo, tests and benchmarks, made where they are needed."""
