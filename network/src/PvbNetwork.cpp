@@ -110,7 +110,7 @@ struct PvbNetwork::Graph {
     Tensor bond(const torch::TensorOptions& options) const {
         return pairs != nullptr ? pairs->pairBond.to(options) : edges->bond;
     }
-    /** The rows of the edges in the order of the specification, for traces. */
+    /** The rows of the edges in the order of docs/theory/pvb.md, equations 2 and 3, for traces. */
     Tensor edgeRows(const MoleculeBatch& batch) const {
         return pairs != nullptr ? pairs->edgePair : edges->order(batch);
     }

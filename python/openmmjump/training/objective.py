@@ -21,7 +21,7 @@ def network_config(network: Network, sampler: Sampler) -> dict[str, Any]:
 
 
 class Objective(torch.nn.Module):
-    """The bridge loss of a PVB network (specification, section 6; the arithmetic is in C++).
+    """The bridge loss of a PVB network (docs/theory/pvb.md, equation 23; the arithmetic is in C++).
 
     Args:
         network: an openmmjump.network.PVB.
