@@ -76,3 +76,17 @@ def test_links_lead_to_files(page):
         path = (page.parent / name).resolve() if name else page
         assert path.exists(), f"{target} does not exist"
         assert not anchor or anchor in find_anchors(path), f"{name or page.name} has no heading for #{anchor}"
+
+
+def test_paths_of_the_architecture_exist():
+    """What ARCHITECTURE.md names is there: paths from the root, and files by their names alone."""
+    top = {path.name for path in ROOT.iterdir()}
+    folders = [ROOT / folder for folder in (*FOLDERS, "cmake")]
+    names = top | {path.name for folder in folders for path in folder.rglob("*")}
+    missing = []
+    for word in re.findall(r"`([^`\s]+)`", (ROOT / "ARCHITECTURE.md").read_text()):
+        is_path = word.split("/")[0] in top
+        is_file = "/" not in word and Path(word).suffix in CODE
+        if (is_path and not (ROOT / word).exists()) or (is_file and word not in names):
+            missing.append(word)
+    assert not missing, f"not there: {', '.join(missing)}"
