@@ -29,7 +29,7 @@ PACKAGE_FOLDERS := $(wildcard network openmmapi serialization platforms wrappers
 PACKAGE_FILES := $(shell find $(PACKAGE_FOLDERS) -type f -not -path '*/__pycache__/*' -not -path '*/tests/*') \
     CMakeLists.txt pyproject.toml README.md LICENSE
 
-.PHONY: help setup test build-cpp build-sanitizers test-cpp test-sanitizers test-python test-slow demo format lint clean
+.PHONY: help setup test build-cpp build-sanitizers test-cpp test-sanitizers test-python toy-family test-slow demo format lint clean
 .DELETE_ON_ERROR:
 
 help:  ## list these commands
@@ -56,10 +56,15 @@ test-cpp: build-cpp
 test-sanitizers: build-sanitizers
 	ctest --preset asan --parallel $(JOBS)
 
-test-python: setup
+# The C++ part of a family that lives in the tests.
+toy-family: setup $(STAMPS)/test-packages
+	cmake --preset dev
+	cmake --build --preset dev --target toy_family
+
+test-python: toy-family
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --slow=$(SLOW) $(PYTEST_ARGS)
 
-test-slow: setup  ## run the slow tests that `make test` leaves out
+test-slow: toy-family  ## run the slow tests that `make test` leaves out
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m slow $(PYTEST_ARGS)
 
 format: $(STAMPS)/tools  ## format all code

@@ -265,10 +265,11 @@ TEST(GridSampler, ALinearEnergyShiftsAGaussianByItsVariance) {
         EXPECT_LT((end - end.mean()).abs().max().item<double>(), 1e-12);
         return end.mean().item<double>() / (EndVariance * force);
     };
-    for (int64_t order : {1, 2}) {
-        EXPECT_NEAR(shift(order, 50), 1, 0.07) << "order " << order;
-        EXPECT_NEAR(shift(order, 400), 1, 0.01) << "order " << order;
-    }
+    EXPECT_NEAR(shift(1, 50), 1, 0.07);
+    EXPECT_NEAR(shift(1, 400), 1, 0.01);
+    // Extrapolating the guided drift instead of the network's end point alone would be as far off as order 1.
+    EXPECT_NEAR(shift(2, 50), 1, 0.03);
+    EXPECT_NEAR(shift(2, 400), 1, 0.005);
 }
 
 TEST(BridgeSampler, Grids) {

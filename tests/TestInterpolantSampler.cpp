@@ -122,7 +122,7 @@ TEST_P(InterpolantParity, States) {
 INSTANTIATE_TEST_SUITE_P(NumPy, InterpolantParity,
                          testing::Values("chain", "stray", "small_body", "far_body", "complex"));
 
-// The drift is b + (sigma^2 / 2) score of the specification, the clip of gamma included.
+// The drift is b + (sigma^2 / 2) score (docs/theory/unisim.md, equation 21), the clip of gamma included.
 TEST(InterpolantSampler, DriftIsTheTextbookOne) {
     const auto network = narrowUniSim(true, false, false);
     const InterpolantSampler sampler(network);

@@ -38,7 +38,7 @@ std::vector<int64_t> nearestTo(int64_t center, const std::vector<int64_t>& atoms
     return nearest;
 }
 
-/** The graph by its definition (specification, section 3). */
+/** The graph by its definition (docs/theory/pvb.md, equations 2 and 3). */
 std::vector<Edge> findEdges(const MoleculeBatch& batch, const Tensor& positions, int64_t k) {
     const Tensor coordinates = positions.to(torch::kFloat64).contiguous();
     const double* x = coordinates.const_data_ptr<double>();

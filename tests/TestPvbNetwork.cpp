@@ -247,7 +247,8 @@ TEST(PvbNetwork, AFixedEncoderHasOneVariance) {
     expectInvalid([&] { network->encode(makeChain(5), torch::zeros({5, 3})); }, "no encoder");
 }
 
-TEST(PvbNetwork, InitializationFollowsTheSpecification) {
+// docs/theory/pvb.md, equations 7 and 19.
+TEST(PvbNetwork, InitializationFollowsTheTheory) {
     const PvbConfig config = narrowConfig();
     const TensorMap tensors = PvbNetwork::initialize(config, 3), again = PvbNetwork::initialize(config, 3);
     EXPECT_EQ(tensors.size(), PvbNetwork::listTensors(config).size());

@@ -1,4 +1,6 @@
-"""UniSim in NumPy, written from the specification alone: what TestUniSimNetwork compares the C++ network with.
+"""UniSim in NumPy, written from its formulas alone (docs/theory/unisim.md, equations 1 to 26).
+
+TestUniSimNetwork compares the C++ network with it.
 
     python unisim_reference.py FOLDER
 
@@ -97,7 +99,7 @@ def make_weights(rng: np.random.Generator) -> Weights:
     return weights
 
 
-# --- graph (section 2) ---
+# --- graph (docs/theory/unisim.md, equations 2 to 4) ---
 
 
 def find_edges(molecule: Molecule) -> np.ndarray:
@@ -120,7 +122,7 @@ def find_edges(molecule: Molecule) -> np.ndarray:
     return np.array(kept).T
 
 
-# --- network (section 3) ---
+# --- network (docs/theory/unisim.md, equations 5 to 12) ---
 
 
 def silu(x):

@@ -50,7 +50,7 @@ void bindGraph(py::module& module) {
             return std::make_pair(graph->edges.clone(), graph->getEdgeBond());
         },
         py::arg("atoms"), py::arg("positions"), py::arg("k"), ReleaseGil(),
-        "Edges (2, E) in the order of the specification (row 0 sources, row 1 centres) and their bond flags (E).");
+        "Edges (2, E), sorted by source and centre (row 0 sources, row 1 centres), and their bond flags (E).");
 }
 
 void bindNoise(py::module& module) {

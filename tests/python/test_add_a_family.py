@@ -31,22 +31,21 @@ FOLDERS = [Path(folder) for folder in os.environ.get("OPENMMJUMP_TEST_LIBRARIES"
 FOLDERS += sorted((Path(__file__).parents[2] / "build").glob("*/tests"))
 
 
-def load_native() -> bool:
-    """Load the C++ part of the toy, which adds itself to the families of the engine; False if it isn't built."""
+def load_native() -> None:
+    """Load the C++ part of the toy, which adds itself to the families of the engine."""
     for folder in FOLDERS:
         if list(folder.glob("toy_family*.so")):
             sys.path.append(str(folder))
             import toy_family  # noqa: F401
 
-            return True
-    return False
+            return
+    pytest.fail("the C++ part of the toy family is not built: cmake --build --preset dev --target toy_family")
 
 
 @pytest.fixture
 def toy():
     """The family, registered."""
-    if not load_native():
-        pytest.skip("the C++ part of the toy family is not built: cmake --build --preset dev --target toy_family")
+    load_native()
     from families.toy import FAMILY
 
     families.register(FAMILY)

@@ -184,15 +184,27 @@ def test_report_prints_a_markdown_table(summary, tmp_path, capsys):
     assert "| ratio of the two | 1,000 | 1000, at the least 300 |" in printed
     assert "| valid conformations after repair | 1.0000 | 1.000 |" in printed
     assert all(line.count("|") == 4 for line in printed.splitlines() if line.startswith("|"))
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- figures: how -->\nold\n<!-- end of figures -->\nafter\n")
+
+
+def test_report_updates_pages(summary, tmp_path):
+    """Four rows go to the front page and all to another, as often as one likes."""
+    path = tmp_path / "summary.json"
+    path.write_text(json.dumps(summary))
+    readme, page = tmp_path / "README.md", tmp_path / "page.md"
+    readme.write_text("before\n<!-- four figures: how -->\nold\n<!-- end of figures -->\nafter\n")
+    page.write_text("before\n<!-- all figures: how -->\nold\n<!-- end of figures -->\nafter\n")
     for _ in range(2):
-        assert report.main([str(path), "--update", str(readme)]) == 0
-    lines = readme.read_text().splitlines()
-    assert (lines[0], lines[2], lines[-1]) == ("before", "| figure | result | goal |", "after")
-    assert "old" not in lines
-    with pytest.raises(ValueError, match="no lines"):
-        report.update("nothing here", "table")
+        assert report.main([str(path), "--update", str(readme), str(page)]) == 0
+    for file, head, count in ((readme, "| figure | result |", 4), (page, "| figure | result | goal |", 19)):
+        lines = file.read_text().splitlines()
+        assert (lines[0], lines[2], lines[-1]) == ("before", head, "after")
+        assert "old" not in lines
+        assert sum(line.startswith("|") for line in lines) == count + 2
+    assert "| nanoseconds per second, jumps (CPU) / MD (OpenCL) | 1,000 |" in readme.read_text()
+    with pytest.raises(ValueError, match="no line"):
+        report.update("nothing here", summary)
+    with pytest.raises(ValueError, match="no line"):
+        report.update("<!-- four figures: how -->\nno end\n", summary)
 
 
 def test_the_table_of_the_terminal_has_the_same_rows(summary, tmp_path, capsys):

@@ -21,7 +21,7 @@ namespace JumpPlugin {
  *     force->setForceGroup(3);
  *     system.addForce(force);
  *
- * The model must be of the family `unisim` (arXiv 2506.03157). It works on every Platform; the network runs on the
+ * The model must be one with energies (JumpModel::hasEnergies()). It works on every Platform; the network runs on the
  * processor.
  *
  * The network's time channel t, from 0 to 1, is the global parameter LearnedForce::Time() of the Context. A
@@ -43,7 +43,7 @@ public:
     /**
      * Create a LearnedForce.
      *
-     * @param model  a model of the family `unisim`
+     * @param model  a model with energies (JumpModel::hasEnergies())
      * @param graph  the atoms it acts on; riding atoms feel nothing
      * @param kind   what of the model acts
      */

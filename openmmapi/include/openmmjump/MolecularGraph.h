@@ -19,10 +19,10 @@ class JumpModel;
 /**
  * What a transfer operator sees of a System.
  *
- * A graph holds *model atoms*, which the network moves (heavy atoms for PVB), with their bonds, stereocentres and
- * stereo bonds, and *riding atoms*, all other particles of the same molecules (hydrogens, virtual sites), each of which
- * keeps its coordinates in a local frame made of model atoms. Particles of the System that are neither stay where they
- * are.
+ * A graph holds *model atoms*, which the network moves (for many models the heavy atoms), with their bonds,
+ * stereocentres and stereo bonds, and *riding atoms*, all other particles of the same molecules (hydrogens, virtual
+ * sites), each of which keeps its coordinates in a local frame made of model atoms. Particles of the System that are
+ * neither stay where they are.
  *
  * From Python a graph is made with MolecularGraph.fromTopology(); in C++ it is built with the add methods:
  *
@@ -40,8 +40,8 @@ public:
     struct Atom {
         int particle;     ///< index of the particle in the System
         int atomicNumber; ///< 1 to 118
-        int blockType;    ///< PVB's block vocabulary: 0-117 element blocks (atomic number - 1), 118-137 residues
-        bool ligand;      ///< true if the atom belongs to a ligand (PVB's edge_mask)
+        int blockType;    ///< 0-117 element blocks (atomic number - 1), 118-137 amino acids
+        bool ligand;      ///< true if the atom belongs to a ligand
     };
 
     /** A covalent bond between two model atoms. */
@@ -89,7 +89,7 @@ public:
      *
      * @param particle      index of the particle in the System
      * @param atomicNumber  atomic number, 1 to 118
-     * @param blockType     block of PVB's vocabulary, 0 to 137; -1 takes the element block (atomicNumber - 1)
+     * @param blockType     block type, 0 to 137; -1 takes the element block (atomicNumber - 1)
      * @param ligand        whether the atom belongs to a ligand
      * @return the index of the model atom
      * @throws OpenMM::OpenMMException if a number is out of range or the particle was added before

@@ -1,7 +1,8 @@
 """The figures of a demo as a table.
 
-`python -m openmmjump.evaluation.report demo/summary.json` prints it in Markdown; with `--update README.md` it goes into
-that file, between the comments that mark its place.
+`python -m openmmjump.evaluation.report demo/summary.json` prints it in Markdown. With `--update README.md docs/demo.md`
+it goes into these files, between the comments that mark its place: all rows between `<!-- all figures` and `<!-- end of
+figures`, and the four that matter most between `<!-- four figures` and the same end.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- figures", "<!-- end of figures"
+ALL, FOUR, END = "<!-- all figures", "<!-- four figures", "<!-- end of figures"
 
 Row = tuple[str, str, str]
 
@@ -57,7 +58,7 @@ def accuracy_rows(summary: dict[str, Any]) -> list[Row]:
         ("valid conformations after repair", f"{summary['valid_fraction']:.4f}", "1.000"),
         ("valid raw jumps, before gate and MD", f"{summary['valid_fraction_raw']:.4f}", "reported"),
         ("valid conformations of MD, same test", f"{summary['valid_fraction_md']:.4f}", ""),
-        ("proposals drawn again", f"{100 * summary['redraw_fraction']:.2g} %", "reported"),
+        ("redrawn proposals", f"{100 * summary['redraw_fraction']:.2g} %", "reported"),
     ]
     if summary.get("equivariance"):
         rows.append(
@@ -86,38 +87,73 @@ def rows(summary: dict[str, Any]) -> list[Row]:
     return accuracy_rows(summary) + speed_rows(summary)
 
 
+def headline_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The four figures that matter most: populations, kinetics, energies, speed."""
+    energy, platforms = summary["energy_kJ_mol"], summary["platforms"]
+    return [
+        ("divergence of φ/ψ from MD, over that of independent MD of as many samples", number(summary["jsd_ratio"])),
+        ("probability per ns of entering φ > 0, jumps / MD", estimate(summary["rate_ratio"]["enter"])),
+        (
+            "potential energy after a jump and its relaxation, jumps / MD, kJ/mol",
+            f"{energy['jump']['mean']:.1f} / {energy['md']['mean']:.1f}",
+        ),
+        (
+            f"nanoseconds per second, jumps ({platforms['jump']}) / MD ({platforms['md']})",
+            number(summary["speed_ratio"]),
+        ),
+    ]
+
+
+def how_made(summary: dict[str, Any]) -> str:
+    """A line that says how the figures were made."""
+    made = f"`{summary['command']}`: {summary['jumps']:,} jumps, {summary['seconds']['total']:.0f} s in all"
+    return f"Made by {made}, on {summary['machine']['processor']}."
+
+
 def markdown(summary: dict[str, Any]) -> str:
-    """The table in Markdown, with a line that says how it was made."""
+    """The whole table in Markdown, with a line that says how it was made."""
     lines = ["| figure | result | goal |", "|---|---|---|"]
     lines += [f"| {' | '.join(row)} |" for row in rows(summary)]
-    made = f"`{summary['command']}`: {summary['jumps']:,} jumps, {summary['seconds']['total']:.0f} s in all"
-    return "\n".join([*lines, "", f"Made by {made}, on {summary['machine']['processor']}."])
+    return "\n".join([*lines, "", how_made(summary)])
 
 
-def update(text: str, table: str) -> str:
-    """Put a table between the marks of a Markdown text.
+def headline(summary: dict[str, Any]) -> str:
+    """The table of four figures in Markdown, with a line that says how it was made."""
+    lines = ["| figure | result |", "|---|---|"]
+    lines += [f"| {' | '.join(row)} |" for row in headline_rows(summary)]
+    return "\n".join([*lines, "", how_made(summary)])
+
+
+def update(text: str, summary: dict[str, Any]) -> str:
+    """Put the tables between the marks of a Markdown text.
 
     Raises:
-        ValueError: if the text has no place for it
+        ValueError: if the text has no place for one
     """
-    begin, end = text.find(BEGIN), text.find(END)
-    if begin < 0 or end < begin:
-        raise ValueError(f"the text has no lines that begin with {BEGIN!r} and {END!r}")
-    first = text.index("\n", begin) + 1
-    return text[:first] + table + "\n" + text[end:]
+    places = [(mark, make) for mark, make in ((ALL, markdown), (FOUR, headline)) if mark in text]
+    if not places:
+        raise ValueError(f"the text has no line that begins with {ALL!r} or {FOUR!r}")
+    for mark, make in places:
+        begin = text.index(mark)
+        end = text.find(END, begin)
+        if end < 0:
+            raise ValueError(f"the text has no line that begins with {END!r} after {mark!r}")
+        first = text.index("\n", begin) + 1
+        text = text[:first] + make(summary) + "\n" + text[end:]
+    return text
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table of a summary.json, or put it into a file."""
+    """Print the table of a summary.json, or put it into files."""
     parser = argparse.ArgumentParser(prog="python -m openmmjump.evaluation.report", description=main.__doc__)
     parser.add_argument("summary", type=Path, help="summary.json of a demo")
-    parser.add_argument("--update", type=Path, metavar="FILE", help="Markdown file with a place for the table")
+    parser.add_argument("--update", type=Path, nargs="+", metavar="FILE", help="Markdown files with places for tables")
     options = parser.parse_args(arguments)
-    table = markdown(json.loads(options.summary.read_text()))
+    summary = json.loads(options.summary.read_text())
     if options.update is None:
-        print(table)
-    else:
-        options.update.write_text(update(options.update.read_text(), table))
+        print(markdown(summary))
+    for file in options.update or []:
+        file.write_text(update(file.read_text(), summary))
     return 0
 
 

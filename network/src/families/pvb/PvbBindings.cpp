@@ -60,7 +60,7 @@ std::unique_ptr<NoiseSource> toNoise(const std::pair<Tensor, OptionalTensor>& te
 
 void bindSampler(py::module& module) {
     module.def(
-        "jump",
+        "jump_pvb",
         [](std::shared_ptr<PvbNetwork> network, const MoleculeBatch& atoms, const Tensor& x0,
            const std::variant<std::vector<NoiseStream>, std::pair<Tensor, OptionalTensor>>& noise,
            const std::vector<double>& timeGrid, bool ode, const GuidingForce& guidance, bool guidanceAtEndPoint,

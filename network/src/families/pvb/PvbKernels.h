@@ -5,7 +5,7 @@
 #include "layers/VectorMath.h"
 #include <cmath>
 
-// The loops of PvbInference on row-major arrays: N atoms, P pairs, H channels, R radial basis functions.
+// The loops of PvbFastDecoder on row-major arrays: N atoms, P pairs, H channels, R radial basis functions.
 namespace JumpPlugin {
 namespace kernels {
 

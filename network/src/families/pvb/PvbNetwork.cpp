@@ -1,5 +1,5 @@
 #include "openmmjump/network/families/pvb/PvbNetwork.h"
-#include "families/pvb/PvbInference.h"
+#include "families/pvb/PvbFastDecoder.h"
 #include "families/pvb/PvbTower.h"
 #include "layers/EquivariantTransformer.h"
 #include "openmmjump/network/graph/EdgeFinder.h"
@@ -83,8 +83,8 @@ void record(TensorMap* trace, const std::string& name, const Tensor& value) {
  * What is derived from the tensors alone.
  */
 struct PvbNetwork::Frozen {
-    PvbTower encoder, decoder;                     // the encoder is empty where there is none
-    std::shared_ptr<const PvbInference> inference; // null where it can't be used
+    PvbTower encoder, decoder;                         // the encoder is empty where there is none
+    std::shared_ptr<const PvbFastDecoder> fastDecoder; // null where it can't be used
 };
 
 class PvbNetwork::Context {
@@ -152,7 +152,7 @@ void PvbNetwork::freeze() {
     if (config.encoder == PvbConfig::Encoder::Learned)
         derived->encoder = makeTower("encoder.", config.encoderLayers);
     derived->decoder = makeTower("decoder.", config.layers);
-    derived->inference = PvbInference::make(config, derived->decoder, tensors);
+    derived->fastDecoder = PvbFastDecoder::make(config, derived->decoder, tensors);
     frozen = derived;
 }
 
@@ -326,14 +326,14 @@ AtomFeatures PvbNetwork::decode(const Context& context, const Tensor& t, const T
 Tensor PvbNetwork::predict(const std::string& head, const Context& context, const Tensor& t, const Tensor& y) const {
     const MoleculeBatch& batch = context.batch;
     const bool onEdges = !fused || (context.graph && context.graph->pairs == nullptr);
-    if (onEdges || frozen == nullptr || frozen->inference == nullptr || torch::GradMode::is_enabled() ||
+    if (onEdges || frozen == nullptr || frozen->fastDecoder == nullptr || torch::GradMode::is_enabled() ||
         batch.getNumAtoms() >= SmallMolecule * batch.getNumMolecules())
         return runVectorHead(tensors, head, decode(context, t, y));
     const Tensor positions = convert(batch, y, "yt").contiguous();
     const AtomNeighbors graph = context.graph ? *context.graph : findGraph(batch, positions);
     Tensor reference = context.reference.defined() ? context.reference : mixReference(context, graph, nullptr);
-    return frozen->inference->predict(head, {*graph.pairs, context.embedding, context.neighborEmbedding, reference,
-                                             context.y0.contiguous(), positions, checkTime(context, t)});
+    return frozen->fastDecoder->predict(head, {*graph.pairs, context.embedding, context.neighborEmbedding, reference,
+                                               context.y0.contiguous(), positions, checkTime(context, t)});
 }
 
 Tensor PvbNetwork::toDrift(const Context& context, const Tensor& t, const Tensor& prediction) const {

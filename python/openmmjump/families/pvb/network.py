@@ -88,7 +88,7 @@ class PVB(NativeNetwork):
         if isinstance(noise, Tensor):
             given = noise[0], noise[1:] if len(noise) > 1 else None
         grid = self.times(noise, time_grid)
-        return _network.jump(
+        return _network.jump_pvb(
             self.native(), atoms._batch, x0, given, grid, ode, guidance, guidance_at_end_point, all_states
         )
 

@@ -152,7 +152,7 @@ def choose_center(natoms: int, u: Sequence[float]) -> int:
 
 
 def subgraph(x: np.ndarray, center: int, settings: Subgraphs) -> tuple[np.ndarray, np.ndarray]:
-    """The environment of an atom and its gradient set (specification, section 5).
+    """The environment of an atom and its gradient set (docs/theory/unisim.md, equation 15).
 
     Args:
         x: (N, 3) positions in A.
@@ -314,7 +314,7 @@ class UniSimCollator(Collator):
         return piece.x0, self.sets[piece.number].system.forces[piece.first][piece.rows]
 
     def _denoising(self, piece: Piece) -> tuple[np.ndarray, np.ndarray]:
-        """x_n = x + w Z and the force -(x_n - x) / w of unit variance, both centred (specification, section 4)."""
+        """x_n = x + w Z and -(x_n - x) / w, the force, both centred (docs/theory/unisim.md, equation 14)."""
         noise = piece.noise - piece.noise.mean(0)
         return piece.x0 + self.stage.denoising_noise_A * noise, -noise
 

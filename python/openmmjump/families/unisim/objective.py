@@ -77,7 +77,7 @@ def mean_square(error: Tensor, weight: Tensor, whole: float | None = None) -> Te
 
 
 def energy_loss(network: Any, e: EnergyExample) -> Parts:
-    """MSE of the force of an energy head, -dE/dx, over the atoms that count (specification, section 4).
+    """MSE of the force of an energy head, -dE/dx, over the atoms that count (docs/theory/unisim.md, equation 13).
 
     The published code has a term for the energies, too, with weight 0.
     """
@@ -94,7 +94,7 @@ def gamma(network: Any, t: Tensor, clip: float = 0.0) -> Tensor:
 
 
 def interpolant(network: Any, e: FieldExample | GuidanceExample) -> tuple[Tensor, Tensor]:
-    """t of each atom, (N, 1), and X_t = (1 - t) X_0 + t X_1 + gamma(t) Z, (N, 3) (specification, section 6)."""
+    """t of each atom, (N, 1), and X_t, (N, 3), of docs/theory/unisim.md, equation 16."""
     t = e.t[e.atoms.molecule.to(e.t.device)][:, None]
     return t, (1 - t) * e.x0 + t * e.x1 + gamma(network, t) * e.noise
 
@@ -105,7 +105,9 @@ def distances(x: Tensor, pairs: Tensor) -> Tensor:
 
 
 def field_loss(network: Any, e: FieldExample, weights: UniSimLoss) -> Parts:
-    """Loss of the velocity and denoiser heads (specification, section 6; paper: |v - (X_1 - X_0)|^2 + |eta - Z|^2).
+    """Loss of the velocity and denoiser heads (docs/theory/unisim.md, equations 18 to 20).
+
+    Paper: |v - (X_1 - X_0)|^2 + |eta - Z|^2. Code:
 
     5 MSE(v_hat, s (X_1 - X_0)) + MSE(eta_hat, Z) + 5 MSE(v_hat, s (X_1 - X_0)) on ligands + 0.25 aux, where s is the
     network's vel_scale and aux = (1 - t) MSE(d_0) + t MSE(d_1). d_0 are the distances that are below 6 A in X_0, of the
@@ -147,7 +149,7 @@ def _weighted(parts: Parts, weights: UniSimLoss) -> Parts:
 
 
 def guidance_loss(network: Any, e: GuidanceExample, weights: UniSimLoss) -> Parts:
-    """Loss of the guidance kernel on a frozen base (specification, section 8).
+    """Loss of the guidance kernel on a frozen base (docs/theory/unisim.md, equations 24 and 25).
 
     boundary = MSE(B0, -f(X_0)) + MSE(B1, -f(X_1)) with the forces f; interior = MSE(F_t, guidance_scale G) with
     F_t = (1 - t) B0 + t B1 + t (1 - t) M, where B0 and B1 are detached, and G of :func:`interior_target`.
@@ -166,7 +168,7 @@ def guidance_loss(network: Any, e: GuidanceExample, weights: UniSimLoss) -> Part
 
 
 def interior_target(network: Any, e: GuidanceExample, eta: Tensor) -> Tensor:
-    """G (N, 3) of the interior loss (specification, section 8), a batch of M pairs of one molecule.
+    """G (N, 3) of the interior loss (docs/theory/unisim.md, equation 26), a batch of M pairs of one molecule.
 
     G_i = exp(-(U0 + U1)) [score_q(X_t) - score(X_t | X_0, X_1)] / mean_k(l_k exp(-(U0_k + U1_k)))
 

@@ -21,8 +21,7 @@ class MoleculeBatch {
 public:
     /** atom types are atomic numbers minus 1 */
     static constexpr int64_t NumAtomTypes = 118;
-    /** block types are atom types (small molecules) or 118 + the index of a residue (PVB, section 2 of the
-     * specification) */
+    /** block types are atom types (small molecules) or 118 + the index of a residue (docs/theory/pvb.md, equation 1) */
     static constexpr int64_t NumBlockTypes = 138;
     static constexpr int64_t MaxBondOrder = 3;
 

@@ -10,8 +10,8 @@
 namespace JumpPlugin {
 
 /**
- * Who hears whom: directed edges (source j -> centre i) between near atoms of the same molecule, as in PVB
- * (specification, section 3).
+ * Directed neighbor graph: edges from source j to target i, the centre, between near atoms of the same molecule
+ * (docs/theory/pvb.md, equations 2 and 3).
  *
  *  - Intra: for every atom the k nearest atoms with the same edge mask. The atom itself counts among the k, so every
  * atom has a self edge. Equally near atoms are taken in the order of their index, the atom itself first.
@@ -51,7 +51,7 @@ public:
     static NeighborGraph fromEdges(const std::vector<int64_t>& moleculeStart, const std::vector<Edge>& edges);
 
     int64_t numAtoms = 0;
-    /** (2, E) int64: row 0 sources, row 1 centres, in the order of the specification */
+    /** (2, E) int64: row 0 sources, row 1 centres, in the order of docs/theory/pvb.md, equations 2 and 3 */
     torch::Tensor edges;
     /** (E) int64: the pair of each edge */
     torch::Tensor edgePair;

@@ -9,8 +9,8 @@
 namespace JumpPlugin {
 
 /**
- * Attention of every atom over its neighbours with scalar and vector messages (PVB, specification section 4, layer
- * steps 3 to 5; after TorchMD-Net's equivariant transformer). For each edge j -> i, with d = silu(filters) of its pair:
+ * Attention of every atom over its neighbours with scalar and vector messages (docs/theory/pvb.md, equations 12 to 14;
+ * after TorchMD-Net's equivariant transformer). For each edge j -> i, with d = silu(filters) of its pair:
  *
  *     a   = cutoff silu(sum over the channels of a head of q_i k_j d_k)          one number for each head
  *     X_i    = sum_j a s_j d_s                                                   (H)
@@ -52,7 +52,7 @@ public:
 };
 
 /**
- * Sum of the neighbours' embeddings, each multiplied with a filter of the distance (PVB, specification section 4,
+ * Sum of the neighbours' embeddings, each multiplied with a filter of the distance (docs/theory/pvb.md, equation 9; the
  * neighbour embedding): result_i = sum over edges j -> i, j != i, of filters cutoff e_j.
  *
  *  - embeddings (N, H), filters (P, H), cutoff (P); the result is (N, H)

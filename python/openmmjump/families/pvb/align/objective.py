@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # The displacement Y1 - Y_t is the drift times (1 - t), and a head predicts the drift times (1 - t) to this power.
 HEAD_POWER = {"drift": 0.0, "scaled": 0.5, "endpoint": 1.0}
-CLIP = 0.1  # smallest sqrt(t (1 - t)) in the target of a head; specification of PVB, section 6
+CLIP = 0.1  # smallest sqrt(t (1 - t)) in the target of a head; docs/theory/pvb.md, equation 20
 
 
 class AlignObjective(StageObjective):

@@ -7,7 +7,8 @@
 namespace JumpPlugin {
 
 /**
- * The parts of adjoint matching (specification, section 6; the lean adjoint of arXiv 2409.08861 on PVB's bridge).
+ * The parts of adjoint matching (docs/theory/pvb.md, equations 25 and 26; the lean adjoint of arXiv 2409.08861 on PVB's
+ * bridge).
  */
 class AdjointMatching {
 public:

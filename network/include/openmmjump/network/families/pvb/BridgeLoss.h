@@ -6,7 +6,7 @@
 namespace JumpPlugin {
 
 /**
- * The training loss of PVB (specification, section 6). A bridge from Y0, drawn around x0, to Y1 = x1 is
+ * The training loss of PVB (docs/theory/pvb.md, equations 20 to 24). A bridge from Y0, drawn around x0, to Y1 = x1 is
  *
  *     Y_t = Y0 + t (Y1 - Y0) + g z,                            g = sigma sqrt(t (1 - t))
  *     velocity = Y1 - Y0 + (0.5 - t) sigma^2 / gs z,           gs = sigma max(sqrt(t (1 - t)), 0.1)

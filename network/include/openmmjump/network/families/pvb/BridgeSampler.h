@@ -9,9 +9,9 @@
 namespace JumpPlugin {
 
 /**
- * Proposes the conformation one lag time later with a PVB network (specification, section 5): Y0 is drawn around x0
- * with the encoder's variance, then the bridge SDE runs from t = 0 to 1 with the drift of the network, which knows Y0;
- * noise and order are those of its PvbConfig.
+ * Proposes the conformation one lag time later with a PVB network (docs/theory/bridge-sampler.md, equations 1 to 8): Y0
+ * is drawn around x0 with the encoder's variance, then the bridge SDE runs from t = 0 to 1 with the drift of the
+ * network, which knows Y0; noise and order are those of its PvbConfig.
  */
 class BridgeSampler : public GridSampler {
 public:

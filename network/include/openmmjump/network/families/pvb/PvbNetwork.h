@@ -19,8 +19,8 @@ struct PvbTower;
 struct TransformerInputs;
 
 /**
- * The network of PVB (Pretrained Variational Bridge, arXiv 2602.07588; formulas in the numbering of the project's
- * specification, section 4): an equivariant transformer over neighbours. The encoder gives the variance of the bridge's
+ * The network of PVB (Pretrained Variational Bridge, arXiv 2602.07588; formulas in docs/theory/pvb.md, equations 4 to
+ * 18): an equivariant transformer over neighbours. The encoder gives the variance of the bridge's
  * starting point Y0; the decoder gives the drift and the velocity at the point Y_t of a bridge that started at Y0.
  *
  * Positions are in Angstrom, shape (N, 3); the time t runs from 0 to 1. All methods are differentiable with respect to
@@ -52,8 +52,8 @@ public:
      */
     static std::vector<TensorShape> listTensors(const PvbConfig& config);
     /**
-     * Fresh float32 tensors: embeddings N(0,1), weights Xavier uniform (heads: Xavier normal), biases 0 (specification,
-     * section 4).
+     * Fresh float32 tensors: embeddings N(0,1), weights Xavier uniform (heads: Xavier normal), biases 0
+     * (docs/theory/pvb.md, equations 7 and 19).
      */
     static TensorMap initialize(const PvbConfig& config, uint64_t seed);
 

@@ -9,8 +9,8 @@
 namespace JumpPlugin {
 
 /**
- * Proposes the conformation one lag time later with a UniSim network (specification, section 7): the SDE of the
- * stochastic interpolant runs from X_0, the present conformation, at t = 0 to t = 1,
+ * Proposes the conformation one lag time later with a UniSim network (docs/theory/unisim.md, equation 22): the SDE of
+ * the stochastic interpolant runs from X_0, the present conformation, at t = 0 to t = 1,
  *
  *     X_t' = X_t + drift(t, X_t) (t' - t) + sigma sqrt(t' - t) z,
  *     drift = v - t sigma^2 eta / gamma_c,        gamma_c = sigma max(sqrt(t (1 - t)), gammaClip),
@@ -19,8 +19,8 @@ namespace JumpPlugin {
  * clipped X_t + (1 - t) drift = X_t + (1 - t) v - gamma eta is the expected end point, so that the noise of a Brownian
  * bridge and steps of order 2 (UniSimConfig) hold here too. Positions are in Angstrom.
  *
- * With a guidance kernel and a strength above 0 the drift loses guidanceStrength F_t / guidanceScale (section 8). A
- * guidance callback is added to the drift as it is.
+ * With a guidance kernel and a strength above 0 the drift loses guidanceStrength F_t / guidanceScale
+ * (docs/theory/unisim.md, equation 23). A guidance callback is added to the drift as it is.
  *
  * A jump that runs away, to where there is no RadiusGraph, gives NaN for all atoms of the batch and no error: it is for
  * the caller to refuse, as any other conformation that makes no sense.

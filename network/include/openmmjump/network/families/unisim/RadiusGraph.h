@@ -8,8 +8,8 @@
 namespace JumpPlugin {
 
 /**
- * Who hears whom in UniSim (specification, section 2): directed edges between atoms of the same molecule, whose ligand
- * atoms (edge mask 1) are one body and whose others are another.
+ * Directed neighbor graph of UniSim (docs/theory/unisim.md, equations 2 to 4): edges from source j to target i between
+ * atoms of the same molecule, whose ligand atoms (edge mask 1) are one body and whose others are another.
  *
  *  - Intra: atoms of one body nearer than the cutoff, in both directions, and every atom with itself.
  *  - Inter: every ligand atom and the interNeighbors nearest atoms of the other body, in both directions and however

@@ -16,7 +16,7 @@ namespace JumpPlugin {
 struct TransformerLayer;
 
 /**
- * The network of UniSim (arXiv 2506.03157; formulas in section 3 of the project's specification): an equivariant
+ * The network of UniSim (arXiv 2506.03157; formulas in docs/theory/unisim.md, equations 5 to 12): an equivariant
  * transformer over the atoms of a RadiusGraph with an expanded embedding of the elements, and on it heads for
  *
  *  - the energies of several data sets, whose negative gradient is a force,
@@ -68,7 +68,7 @@ public:
     static std::vector<TensorShape> listTensors(const UniSimConfig& config);
     /**
      * Fresh float32 tensors: embeddings N(0,1), weights Xavier uniform (heads: Xavier normal), biases 0; radial
-     * functions as published (specification, section 3).
+     * functions as published (docs/theory/pvb.md, equations 7 and 19).
      */
     static TensorMap initialize(const UniSimConfig& config, uint64_t seed);
 

@@ -91,7 +91,7 @@ private:
 
 } // namespace
 
-TEST(PvbInference, EqualsTheTensorOperationsForEveryKindOfNetwork) {
+TEST(PvbFastDecoder, EqualsTheTensorOperationsForEveryKindOfNetwork) {
     for (Head head : {Head::Drift, Head::Endpoint, Head::Scaled})
         for (Encoder encoder : {Encoder::Learned, Encoder::Fixed})
             for (Reference reference : {Reference::Distances, Reference::Vectors})
@@ -108,14 +108,14 @@ TEST(PvbInference, EqualsTheTensorOperationsForEveryKindOfNetwork) {
                 }
 }
 
-TEST(PvbInference, EqualsTheTensorOperationsForTheShippedModel) {
+TEST(PvbFastDecoder, EqualsTheTensorOperationsForTheShippedModel) {
     const auto network = shippedNetwork();
     for (const Case& molecule :
          {Case{"alanine dipeptide", makeChain(10)}, Case{"large", makeChain(40)}, Case{"ligand", makeChain(50, 9)}})
         compare(*network, molecule, "shipped");
 }
 
-TEST(PvbInference, AgreesWithThePublishedImplementation) {
+TEST(PvbFastDecoder, AgreesWithThePublishedImplementation) {
     for (const PvbCase& published : {PvbCase{"ala2", torch::kFloat64, true}, PvbCase{"ala2", torch::kFloat32, true},
                                      PvbCase{"chignolin", torch::kFloat64, true}}) {
         const TensorMap inputs = published.inputs(), results = published.results();
@@ -129,7 +129,7 @@ TEST(PvbInference, AgreesWithThePublishedImplementation) {
     }
 }
 
-TEST(PvbInference, JumpsAreThoseOfTheTensorOperations) {
+TEST(PvbFastDecoder, JumpsAreThoseOfTheTensorOperations) {
     const auto network = shippedNetwork();
     const MoleculeBatch batch = makeChain(10).repeat(2);
     const Tensor x = 2 * randomNormal({20, 3}, 1);
@@ -141,7 +141,7 @@ TEST(PvbInference, JumpsAreThoseOfTheTensorOperations) {
 }
 
 // Threads share out molecules, so they change no sum.
-TEST(PvbInference, DependsNeitherOnThreadsNorOnTheBatch) {
+TEST(PvbFastDecoder, DependsNeitherOnThreadsNorOnTheBatch) {
     const auto network = copyNetwork(*shippedNetwork(), torch::kFloat32, true);
     const MoleculeBatch single = makeChain(11, 3);
     const Tensor x = randomNormal({11 * 7, 3}, 1), t = timeOf(0.3);
@@ -158,7 +158,7 @@ TEST(PvbInference, DependsNeitherOnThreadsNorOnTheBatch) {
     }
 }
 
-TEST(PvbInference, ServesSeveralThreads) {
+TEST(PvbFastDecoder, ServesSeveralThreads) {
     const auto network = copyNetwork(*smallNetwork(), torch::kFloat64, true);
     const MoleculeBatch batch = makeChain(8);
     const Tensor y = randomNormal({8, 3}, 1);
@@ -181,7 +181,7 @@ TEST(PvbInference, ServesSeveralThreads) {
         EXPECT_TRUE(result.equal(expected));
 }
 
-TEST(PvbInference, AFrozenNetworkStillHasGradients) {
+TEST(PvbFastDecoder, AFrozenNetworkStillHasGradients) {
     auto gradients = [](bool frozen) {
         auto network = smallNetwork({}, 6, true);
         if (frozen)
@@ -202,7 +202,7 @@ TEST(PvbInference, AFrozenNetworkStillHasGradients) {
         EXPECT_TRUE(values.at(name).equal(gradient)) << name;
 }
 
-TEST(PvbInference, ChangesOfTheTensorsAreSeenByTheNextFreeze) {
+TEST(PvbFastDecoder, ChangesOfTheTensorsAreSeenByTheNextFreeze) {
     auto network = smallNetwork();
     auto drift = [&] {
         torch::NoGradGuard noGrad;
@@ -219,7 +219,7 @@ TEST(PvbInference, ChangesOfTheTensorsAreSeenByTheNextFreeze) {
     EXPECT_FALSE(torch::allclose(drift(), before));
 }
 
-TEST(PvbInference, RefusesBadPositionsAndTimes) {
+TEST(PvbFastDecoder, RefusesBadPositionsAndTimes) {
     const auto network = copyNetwork(*smallNetwork(), torch::kFloat64, true);
     const MoleculeBatch batch = makeChain(5).repeat(2);
     c10::InferenceMode inference;

@@ -1,4 +1,4 @@
-#include "families/pvb/PvbInference.h"
+#include "families/pvb/PvbFastDecoder.h"
 #include "families/pvb/PvbKernels.h"
 #include "layers/AttentionKernels.h"
 #include "layers/DenseLayer.h"
@@ -30,7 +30,7 @@ struct Molecule {
     const T *embedding, *neighborEmbedding, *reference, *y0, *y;
     T time;
 
-    Molecule(const PvbInference::Inputs& inputs, int64_t molecule) {
+    Molecule(const PvbFastDecoder::Inputs& inputs, int64_t molecule) {
         const NeighborGraph& graph = inputs.graph;
         const int64_t* start = graph.moleculeStart.const_data_ptr<int64_t>() + molecule;
         const int64_t* range = graph.moleculePairStart.const_data_ptr<int64_t>() + molecule;
@@ -255,9 +255,9 @@ JUMP_MULTIVERSION void evaluate(const Decoder<double>& decoder, const std::strin
 }
 
 template <class T>
-class TypedInference : public PvbInference {
+class TypedFastDecoder : public PvbFastDecoder {
 public:
-    TypedInference(const PvbConfig& config, const PvbTower& tower, const TensorMap& tensors) :
+    TypedFastDecoder(const PvbConfig& config, const PvbTower& tower, const TensorMap& tensors) :
         decoder(config, tower, tensors) {}
 
     Tensor predict(const std::string& head, const Inputs& inputs) const override {
@@ -277,15 +277,15 @@ private:
 
 } // namespace
 
-std::shared_ptr<const PvbInference> PvbInference::make(const PvbConfig& config, const PvbTower& tower,
-                                                       const TensorMap& tensors) {
+std::shared_ptr<const PvbFastDecoder> PvbFastDecoder::make(const PvbConfig& config, const PvbTower& tower,
+                                                           const TensorMap& tensors) {
     if (!tower.means.is_cpu())
         return nullptr;
     switch (tower.means.scalar_type()) {
     case torch::kFloat32:
-        return std::make_shared<TypedInference<float>>(config, tower, tensors);
+        return std::make_shared<TypedFastDecoder<float>>(config, tower, tensors);
     case torch::kFloat64:
-        return std::make_shared<TypedInference<double>>(config, tower, tensors);
+        return std::make_shared<TypedFastDecoder<double>>(config, tower, tensors);
     default:
         return nullptr;
     }

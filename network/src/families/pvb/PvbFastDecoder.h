@@ -1,5 +1,5 @@
-#ifndef OPENMMJUMP_NETWORK_PVBINFERENCE_H_
-#define OPENMMJUMP_NETWORK_PVBINFERENCE_H_
+#ifndef OPENMMJUMP_NETWORK_PVBFASTDECODER_H_
+#define OPENMMJUMP_NETWORK_PVBFASTDECODER_H_
 
 #include "families/pvb/PvbTower.h"
 #include "openmmjump/network/TensorMap.h"
@@ -15,7 +15,7 @@ namespace JumpPlugin {
  * a small molecule takes less time than starting the hundred tensor operations it is made of; here there are none.
  * Keeps copies of the weights.
  */
-class PvbInference {
+class PvbFastDecoder {
 public:
     /** Tensors of the network's type, on the CPU and contiguous: N atoms, M molecules, H channels. */
     struct Inputs {
@@ -27,17 +27,17 @@ public:
         torch::Tensor time;              // (1) or (M)
     };
 
-    virtual ~PvbInference() = default;
+    virtual ~PvbFastDecoder() = default;
     /**
      * @param tower  the decoder
      * @return nothing for tensors of another device than the CPU, or of another type than float32 and float64
      */
-    static std::shared_ptr<const PvbInference> make(const PvbConfig& config, const PvbTower& tower,
-                                                    const TensorMap& tensors);
+    static std::shared_ptr<const PvbFastDecoder> make(const PvbConfig& config, const PvbTower& tower,
+                                                      const TensorMap& tensors);
     /** What the head of this name gives, (N, 3). */
     virtual torch::Tensor predict(const std::string& head, const Inputs& inputs) const = 0;
 };
 
 } // namespace JumpPlugin
 
-#endif /*OPENMMJUMP_NETWORK_PVBINFERENCE_H_*/
+#endif /*OPENMMJUMP_NETWORK_PVBFASTDECODER_H_*/
