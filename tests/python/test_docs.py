@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from openmmjump import _network
+from openmmjump.families.reference import reference
 
 ROOT = Path(__file__).parents[2]
 THEORY = sorted((ROOT / "docs" / "theory").glob("*.md"))
@@ -90,3 +92,22 @@ def test_paths_of_the_architecture_exist():
         if (is_path and not (ROOT / word).exists()) or (is_file and word not in names):
             missing.append(word)
     assert not missing, f"not there: {', '.join(missing)}"
+
+
+def test_the_code_of_add_a_family_is_the_toy():
+    """Each block of code on the page stands in the toy family, but for its indentation."""
+    toy = [ROOT / "tests" / "families" / "ToyFamily.cpp", ROOT / "tests" / "python" / "families" / "toy" / "__init__.py"]
+    code = ["\n".join(line.strip() for line in path.read_text().splitlines()) for path in toy]
+    page = (ROOT / "docs" / "dev" / "add-a-family.md").read_text()
+    blocks = re.findall(r"^ *```(?:cpp|python)\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 6
+    for block in blocks:
+        plain = "\n".join(line.strip() for line in block.rstrip().splitlines())
+        assert any(plain in each for each in code), block
+
+
+@pytest.mark.parametrize("family", _network.families())
+def test_settings_of_model_files_are_documented(family):
+    if family != "toy":
+        text = (ROOT / "docs" / "model-format.md").read_text()
+        assert reference(family) in text, "run: python -m openmmjump.families.reference"
