@@ -123,7 +123,8 @@ def measure(
     """Jensen-Shannon divergence from the target, in bits, and the histogram, for each strength and for the filter."""
     pdb = app.PDBFile(data.path("alanine-dipeptide.pdb"))
     context = make_context(pdb.topology, permittivity, arguments.platform)
-    integrator, metropolis, rows = context.getIntegrator(), MetropolisFilter(), []
+    integrator, metropolis = context.getIntegrator(), MetropolisFilter()
+    rows: list[dict[str, Any]] = []
     kinds = [("unguided", 0.0, oj.GuidanceSettings.OnPath)]
     kinds += [(f"on path, α = {strength:g}", strength, oj.GuidanceSettings.OnPath) for strength in arguments.path]
     kinds += [(f"end point, α = {strength:g}", strength, oj.GuidanceSettings.EndPoint) for strength in arguments.end]

@@ -44,7 +44,10 @@ BOTH = {
     "difference_type": "int",
 }
 #: Types of attributes, as they may be set, where C++ does not tell.
-ATTRIBUTES = {"forceGroups": "collections.abc.Iterable[int] | int"}
+ATTRIBUTES = {
+    "forceGroups": "collections.abc.Iterable[int] | int",
+    "timeGrid": PARAMETERS["std::vector<double>"],
+}
 #: Members that a stub doesn't name: those of any class, and __setattr__, which would make every attribute known.
 HIDDEN = {"__module__", "__doc__", "__dict__", "__weakref__", "__repr__", "__annotations__", "__hash__", "__setattr__"}
 

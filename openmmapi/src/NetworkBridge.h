@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include "openmm/OpenMMException.h"
+#include "openmmjump/MolecularGraph.h"
 #include "openmmjump/network/Torch.h"
 #include "openmmjump/network/files/FileError.h"
 #include "openmmjump/network/graph/MoleculeBatch.h"

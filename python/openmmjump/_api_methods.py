@@ -11,9 +11,8 @@ from os import PathLike
 from types import FunctionType
 from typing import Any
 
-import numpy as np
+import numpy
 import openmm
-from numpy.typing import NDArray
 from openmm import app, unit
 
 from openmmjump import _settings, api
@@ -375,7 +374,7 @@ class _Label:
         """Parts of finalEnergy by force group, kJ/mol."""
         return self._getFinalGroupEnergies()
 
-    def getPositions(self: Any) -> NDArray[np.float64]:
+    def getPositions(self: Any) -> numpy.ndarray[Any, numpy.dtype[numpy.float64]]:
         """The minimised conformation: a new array of shape (particles, 3), nm."""
         return self._getPositions()
 

@@ -96,7 +96,10 @@ def test_paths_of_the_architecture_exist():
 
 def test_the_code_of_add_a_family_is_the_toy():
     """Each block of code on the page stands in the toy family, but for its indentation."""
-    toy = [ROOT / "tests" / "families" / "ToyFamily.cpp", ROOT / "tests" / "python" / "families" / "toy" / "__init__.py"]
+    toy = [
+        ROOT / "tests" / "families" / "ToyFamily.cpp",
+        ROOT / "tests" / "python" / "families" / "toy" / "__init__.py",
+    ]
     code = ["\n".join(line.strip() for line in path.read_text().splitlines()) for path in toy]
     page = (ROOT / "docs" / "dev" / "add-a-family.md").read_text()
     blocks = re.findall(r"^ *```(?:cpp|python)\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL)

@@ -120,7 +120,9 @@ def test_data_files_are_in_the_package():
 
 
 def test_headers_are_in_the_package():
-    assert {"JumpIntegrator.h", "JumpModel.h", "MolecularGraph.h"} <= {h.name for h in PACKAGE.glob("include/openmmjump/*.h")}
+    assert {"JumpIntegrator.h", "JumpModel.h", "MolecularGraph.h"} <= {
+        h.name for h in PACKAGE.glob("include/openmmjump/*.h")
+    }
 
 
 def test_models_are_in_the_package():

@@ -42,8 +42,8 @@ integrator.setMaxAttempts("many")  # error: arg-type
 integrator.setTemperature(310)
 integrator.setTemperature(310 * unit.kelvin)
 integrator.setTemperature("310 K")  # error: arg-type
-integrator.setGuidanceForceGroups({1, 2})
-integrator.setGuidanceForceGroups({"one"})  # error: arg-type
+integrator.setGuidanceSettings(oj.GuidanceSettings(forceGroups={1, 2}, strength=0.5))
+oj.GuidanceSettings(forceGroups={"one"})  # error: arg-type
 oj.JumpIntegrator(model, graph)  # error: call-overload
 settings = integrator.getGateSettings()
 settings.clashRatio = 0.7

@@ -26,7 +26,7 @@ from contract_cases import (
 )  # fmt: skip
 from openmm import app, unit
 from openmm.app.internal.xtc_utils import read_xtc
-from openmmjump import JumpIntegrator, RepairSettings
+from openmmjump import RepairSettings
 from openmmjump.molecule import Molecule
 
 STEP_SIZE = LAG_TIME + 3 * STEP  # ps
