@@ -271,7 +271,7 @@ TEST_F(LearnedForceTest, GuidesJumpsAtTheirTime) {
 TEST_F(LearnedForceTest, RefusesWhatItCannotDo) {
     Mixture mixture;
     const JumpModel walk = JumpModel::fromBytes(WalkModel().getBytes());
-    expectError([&] { LearnedForce(walk, mixture.graph); }, "only those of the family 'unisim' have forces");
+    expectError([&] { LearnedForce(walk, mixture.graph); }, "whose models have no energies or forces");
     expectError([&] { LearnedForce(loadModel(), MolecularGraph()); }, "no model atoms");
     LearnedForce* force = makeForce(mixture.graph);
     expectError([&] { force->setEnergyHead(-1); }, "energy head");

@@ -13,6 +13,7 @@ import openmm
 import openmmjump as oj
 import pytest
 import torch
+from openmm import unit
 from openmmjump import families
 from openmmjump.demo.runs import remove_safeguards
 from openmmjump.modelfile import ModelFile
@@ -29,6 +30,9 @@ from training_cases import SMALL, write_config
 #: Where the build puts the C++ part.
 FOLDERS = [Path(folder) for folder in os.environ.get("OPENMMJUMP_TEST_LIBRARIES", "").split(os.pathsep) if folder]
 FOLDERS += sorted((Path(__file__).parents[2] / "build").glob("*/tests"))
+
+
+PS = unit.picosecond
 
 
 def load_native() -> None:
@@ -97,17 +101,72 @@ def test_it_trains_is_saved_loaded_and_jumps(toy, tmp_path):
 
     model = oj.JumpModel.load(str(file))
     assert (model.getFamily(), model.getName(), model.getNumParameters()) == ("toy", "small", 2)
+    integrator, context, molecule = simulate(model)
+    assert jump(integrator, context, molecule) > 1e-3
+
+
+def simulate(model):
+    """Raw jumps of alanine dipeptide: integrator, Context, molecule."""
     molecule = build_molecule()
     graph = oj.MolecularGraph.fromTopology(molecule.topology, model)
     integrator = oj.JumpIntegrator(model, graph, 300, 1, 0.002)
     integrator.setRandomNumberSeed(1)
     remove_safeguards(integrator)
-    context = openmm.Context(molecule.system, integrator, openmm.Platform.getPlatform("Reference"))
+    integrator.setRelaxationSteps(0)
+    return integrator, openmm.Context(molecule.system, integrator, openmm.Platform.getPlatform("Reference")), molecule
+
+
+def jump(integrator, context, molecule):
+    """Jump from the molecule's positions; how far a heavy atom moves at most, nm."""
     context.setPositions(molecule.positions)
     integrator.step(1)
     assert integrator.getLastJump().accepted
     moved = context.getState(positions=True).getPositions(asNumpy=True)._value - molecule.positions
-    assert np.isfinite(moved).all() and np.abs(moved[molecule.heavy_atoms]).max() > 1e-3
+    assert np.isfinite(moved).all()
+    return np.abs(moved[molecule.heavy_atoms]).max()
+
+
+@pytest.fixture
+def ranged(toy, tmp_path):
+    """A model that jumps 0.001 to 1000 ps, whose atoms forget where they were in 10 ps."""
+    file = ModelFile(
+        name="toy-with-lags",
+        family="toy",
+        settings={},
+        tensors={"log_time": np.log(np.float32(10)), "log_spread": np.log(np.float32(1e-3))},
+        lag_time=100.0,
+        lag_time_range=(0.001, 1000.0),
+        temperature=300.0,
+    )
+    file.save(tmp_path / "lags.safetensors")
+    return oj.JumpModel.load(tmp_path / "lags.safetensors")
+
+
+def test_the_lag_time_can_be_chosen(ranged):
+    assert (ranged.getShortestLagTime(), ranged.getLongestLagTime()) == (0.001 * PS, 1000 * PS)
+    integrator, context, molecule = simulate(ranged)
+    assert integrator.getLagTime() == integrator.getStepSize() == 100 * PS
+    assert jump(integrator, context, molecule) > 0.1  # to the centre of the molecule
+    integrator.setLagTime(1 * unit.femtosecond)
+    assert integrator.getLagTime() == integrator.getStepSize() == 0.001 * PS
+    time = context.getTime()
+    assert jump(integrator, context, molecule) < 1e-3
+    assert (context.getTime() - time) / PS == pytest.approx(0.001)
+    assert copy.deepcopy(integrator).getLagTime() == 0.001 * PS
+    for lag in (0, 0.0009, 1001, -1, math.nan):
+        with pytest.raises(openmm.OpenMMException, match=r"'toy-with-lags' jumps 0.001 to 1000 ps, not"):
+            integrator.setLagTime(lag)
+    assert integrator.getLagTime() == 0.001 * PS
+
+
+def test_models_of_one_lag_time_keep_it():
+    integrator = simulate(oj.JumpModel.load("alanine-dipeptide"))[0]
+    integrator.setLagTime(1 * unit.nanosecond)
+    with pytest.raises(openmm.OpenMMException, match="the model 'alanine-dipeptide' jumps 1000 ps, not 500"):
+        integrator.setLagTime(500)
+    with pytest.raises(TypeError, match="lag time"):
+        integrator.setLagTime(300 * unit.kelvin)
+    assert integrator.getLagTime() == 1000 * PS
 
 
 def test_a_resumed_run_goes_on_exactly(toy, tmp_path):
