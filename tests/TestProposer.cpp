@@ -87,7 +87,8 @@ TEST(Proposer, AgreesWithTheSampler) {
                 x[i][k] = test.positions[i][k];
         const Tensor center = x.mean(0);
         const BridgeSampler sampler(network, test.model.getTimeGrid());
-        const Tensor y = sampler.sample({makeBatch(test.graph), 10 * (x - center), CounterNoise(1, 2, 3)}) / 10 + center;
+        const Tensor y =
+            sampler.sample({makeBatch(test.graph), 10 * (x - center), CounterNoise(1, 2, 3)}) / 10 + center;
         const std::vector<Vec3> proposed = test.propose(test.positions);
         for (int64_t i = 0; i < n; i++)
             for (int k = 0; k < 3; k++)

@@ -13,8 +13,8 @@ namespace {
 
 /** A number above 0 and below 1. */
 double drawUniform(const NoiseStream& noise) {
-    const auto bits = Philox::generate(NoiseStreams::counter(0, NoiseStreams::Acceptance, noise.jump),
-                                       NoiseStreams::key(noise.seed));
+    const auto bits =
+        Philox::generate(NoiseStreams::counter(0, NoiseStreams::Acceptance, noise.jump), NoiseStreams::key(noise.seed));
     return (bits[0] + 0.5) / 4294967296.0;
 }
 

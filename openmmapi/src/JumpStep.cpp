@@ -119,7 +119,8 @@ void JumpStep::sample() {
     Guidance guidance = makeGuidance();
     SamplerTime time(context);
     guidance.setTime = [&time](double t) { time.set(t); };
-    const JumpConditions jump = {noise.getStream(record.attempts), integrator.getLagTime(), integrator.getTemperature()};
+    const JumpConditions jump = {noise.getStream(record.attempts), integrator.getLagTime(),
+                                 integrator.getTemperature()};
     const GuidanceCost cost = kernel.propose(context, jump, guidance);
     record.attempts++;
     record.guidanceEvaluations += cost.evaluations;

@@ -157,7 +157,7 @@ private:
     vector<double> timeGrid;
     double lagTime = 0, temperature = 0; // of the present jump, in ps and K
     double scale;                        // network length units per nm
-    torch::TensorOptions options; // type and device of the network
+    torch::TensorOptions options;        // type and device of the network
     int threads;
     unique_ptr<Sampler> sampler;
     unique_ptr<SamplerRunner> runner;

@@ -267,7 +267,9 @@ TEST_F(AnnotatorPrecisionTest, singleIsRefused) {
         GTEST_SKIP() << getName() << " has one precision";
     Pendulum pendulum;
     expectError(
-        [&] { EnergyAnnotator(pendulum.system, EnergyAnnotator::Preconditioned, getPlatform(), {{"Precision", "single"}}); },
+        [&] {
+            EnergyAnnotator(pendulum.system, EnergyAnnotator::Preconditioned, getPlatform(), {{"Precision", "single"}});
+        },
         "mixed or double, not single");
 }
 

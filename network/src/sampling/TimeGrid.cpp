@@ -3,7 +3,8 @@
 
 std::vector<double> JumpPlugin::makeUniformGrid(int64_t steps) {
     if (steps < 1)
-        throw std::invalid_argument("A time grid: the number of steps is " + std::to_string(steps) + ", but it must be at least 1.");
+        throw std::invalid_argument("A time grid: the number of steps is " + std::to_string(steps) +
+                                    ", but it must be at least 1.");
     std::vector<double> grid;
     for (int64_t step = 0; step <= steps; step++)
         grid.push_back(static_cast<double>(step) / steps);

@@ -163,8 +163,8 @@ void ReferenceJumpKernel::drawVelocities(ContextImpl& context, double temperatur
         if (masses[i] == 0)
             continue;
         const double deviation = sqrt(BOLTZ * temperature / masses[i]); // Maxwell-Boltzmann, nm/ps
-        const auto normal =
-            Philox::normals(NoiseStreams::counter(i, NoiseStreams::Velocities, noise.jump), NoiseStreams::key(noise.seed));
+        const auto normal = Philox::normals(NoiseStreams::counter(i, NoiseStreams::Velocities, noise.jump),
+                                            NoiseStreams::key(noise.seed));
         velocities[i] = Vec3(normal[0], normal[1], normal[2]) * deviation - forces[i] * (timeOffset / masses[i]);
     }
     context.setVelocities(velocities);
