@@ -18,10 +18,10 @@ from openmmjump.testsystems.peptides import trp_cage
 from openmmjump.testsystems.snapshots import snapshots
 
 MODES = {
-    "published, 10": (EnergyAnnotator.LocalMinimizer, 10.0),
-    "tight, 10": (EnergyAnnotator.Preconditioned, 10.0),
-    "tight, 1": (EnergyAnnotator.Preconditioned, 1.0),
-    "tight, 0.3": (EnergyAnnotator.Preconditioned, 0.3),
+    "local-minimizer, 10": (EnergyAnnotator.LocalMinimizer, 10.0),
+    "preconditioned, 10": (EnergyAnnotator.Preconditioned, 10.0),
+    "preconditioned, 1": (EnergyAnnotator.Preconditioned, 1.0),
+    "preconditioned, 0.3": (EnergyAnnotator.Preconditioned, 0.3),
 }
 DISPLACEMENT = 1e-5  # nm
 COPIES = 3

@@ -46,7 +46,8 @@ done
 # Google Benchmark, are unpacked there, not installed.
 fetch_all() {
     local tags=() packages tag
-    packages=('openmm==8.6.*' 'OpenMM-CUDA-13==8.6.*' 'OpenMM-CUDA-12==8.6.*' 'swig>=4.4' 'nlohmann-json>=3.11' cmake ninja)
+    packages=('openmm==8.6.*' 'OpenMM-CUDA-13==8.6.*' 'OpenMM-CUDA-12==8.6.*' 'swig>=4.4' 'nlohmann-json>=3.11' cmeel-eigen
+        'pybind11-stubgen>=3.0' cmake ninja)
     [[ $sanitizer == no ]] || packages+=('nvidia-cuda-sanitizer-api==13.0.*')
     for tag in manylinux2014 manylinux_2_{5,12,17,24,25,27,28,31,34}; do tags+=(--platform "${tag}_$(uname -m)"); done
     mkdir -p "$fetch"
@@ -97,7 +98,7 @@ skip() { # NAME WHY
 }
 
 install_wheels() {
-    local packages=(openmm swig nlohmann-json cmake ninja) major
+    local packages=(openmm swig nlohmann-json cmeel-eigen pybind11-stubgen cmake ninja) major
     major=$("$python" -c 'import torch; print((torch.version.cuda or "").split(".")[0])') || return 1
     [[ $platform != CUDA ]] || packages+=("OpenMM-CUDA-$major")
     compgen -G "$wheels/nvidia_cuda_sanitizer_api*.whl" >/dev/null && packages+=(nvidia-cuda-sanitizer-api)

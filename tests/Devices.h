@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <string>
 
 namespace JumpTests {
@@ -26,19 +27,29 @@ inline bool hasCudaDevice() {
     return status != StubLibrary && status != NoDevice && (countDevices(&count) != 0 || count > 0);
 }
 
-/** Whether there is an OpenCL runtime. */
-inline bool hasOpenCLRuntime() {
+/** Whether there is an OpenCL runtime with a device. */
+inline bool hasOpenCLDevice() {
+    constexpr unsigned long AllTypes = 0xFFFFFFFF;
+    constexpr unsigned int MaxPlatforms = 64;
     const auto listPlatforms =
-        findInDriver<int (*)(unsigned int, void*, unsigned int*)>("libOpenCL.so.1", "clGetPlatformIDs");
+        findInDriver<int (*)(unsigned int, void**, unsigned int*)>("libOpenCL.so.1", "clGetPlatformIDs");
+    const auto listDevices = findInDriver<int (*)(void*, unsigned long, unsigned int, void**, unsigned int*)>(
+        "libOpenCL.so.1", "clGetDeviceIDs");
+    void* platforms[MaxPlatforms];
     unsigned int count = 0;
-    return listPlatforms != nullptr && listPlatforms(0, nullptr, &count) == 0 && count > 0;
+    if (listPlatforms == nullptr || listDevices == nullptr || listPlatforms(MaxPlatforms, platforms, &count) != 0)
+        return false;
+    return std::any_of(platforms, platforms + std::min(count, MaxPlatforms), [&](void* platform) {
+        unsigned int devices = 0;
+        return listDevices(platform, AllTypes, 0, nullptr, &devices) == 0 && devices > 0;
+    });
 }
 
 /** Whether this machine has what an OpenMM platform runs on. */
 inline bool hasDevice(const std::string& platform) {
     if (platform == "CUDA")
         return hasCudaDevice();
-    return platform != "OpenCL" || hasOpenCLRuntime();
+    return platform != "OpenCL" || hasOpenCLDevice();
 }
 
 } // namespace JumpTests

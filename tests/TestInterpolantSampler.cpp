@@ -307,7 +307,15 @@ TEST(UniSimModelFile, SaysNoiseAndOrder) {
     EXPECT_EQ(config.stepNoise, StepNoise::Bridge);
     EXPECT_EQ(config.order, 2);
     EXPECT_EQ(ModelFile::fromBytes(file.getBytes(), "narrow.safetensors").getMetadata().toJson(), metadata.toJson());
-    EXPECT_NE(metadata.toJson().find(R"("step_noise":"bridge")"), std::string::npos);
+    const std::string json = metadata.toJson(), noise = R"("step_noise":"bridge",)";
+    const size_t place = json.find(noise);
+    ASSERT_NE(place, std::string::npos);
+    try {
+        ModelMetadata::fromJson(std::string(json).erase(place, noise.size()), "narrow.safetensors");
+        ADD_FAILURE() << "a file that does not say its noise";
+    } catch (const FileError& error) {
+        EXPECT_NE(std::string(error.what()).find("'step_noise'"), std::string::npos) << error.what();
+    }
 }
 
 TEST(UniSimModelFile, KnowsTheElementsOfItsFamily) {

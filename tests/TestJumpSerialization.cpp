@@ -5,6 +5,7 @@
 
 #include "ChangeSettings.h"
 #include "OpenMM.h"
+#include "ToyModel.h"
 #include "WalkModel.h"
 #include "openmm/serialization/XmlSerializer.h"
 #include "openmmjump/JumpIntegrator.h"
@@ -90,11 +91,10 @@ TEST(JumpSerialization, OtherVersionsAreRefused) {
     EXPECT_THROW(fromXml<Integrator>(xml), OpenMMException);
 }
 
-TEST(JumpSerialization, OlderGraphsHaveNoStereoBonds) {
-    const MolecularGraph graph = makeGraph();
-    const auto copy = fromXml<MolecularGraph>(cut(toXml<MolecularGraph>(graph), "<StereoBonds>", "<RidingAtoms>"));
-    EXPECT_EQ(copy->getNumStereoBonds(), 0);
-    EXPECT_EQ(copy->getNumStereocenters(), 1);
+TEST(JumpSerialization, PartsOfAGraphMayNotBeMissing) {
+    const std::string xml = toXml<MolecularGraph>(makeGraph());
+    EXPECT_THROW(fromXml<MolecularGraph>(cut(xml, "<StereoBonds>", "<RidingAtoms>")), OpenMMException);
+    EXPECT_THROW(fromXml<MolecularGraph>(cut(xml, "<Stereocenters>", "<StereoBonds>")), OpenMMException);
 }
 
 TEST(JumpSerialization, IntegratorWithAllSettings) {
@@ -162,6 +162,30 @@ TEST(JumpSerialization, DamagedXmlIsRefused) {
     ASSERT_NE(data, string::npos);
     xml.replace(data + 200, 4, "****");
     EXPECT_THROW(fromXml<Integrator>(xml), OpenMMException);
+}
+
+TEST(JumpSerialization, SettingsMayNotBeMissing) {
+    JumpIntegrator integrator(JumpModel::fromBytes(WalkModel().getBytes()), makeGraph(), 300.0, 1.0, 0.002);
+    const string xml = toXml<Integrator>(integrator);
+    for (const string name : {"lagTime", "checkStereoBonds", "maxConstraintError", "recordEnergies", "iterations"}) {
+        const size_t begin = xml.find(" " + name + "=\""), end = xml.find("\"", begin + name.size() + 3);
+        ASSERT_NE(begin, string::npos) << name;
+        EXPECT_THROW(fromXml<Integrator>(xml.substr(0, begin) + xml.substr(end + 1)), OpenMMException) << name;
+    }
+}
+
+TEST(JumpSerialization, TheLagTimeIsSaved) {
+    JumpIntegrator integrator(JumpModel::fromBytes(JumpTests::getToyBytes()), makeGraph(), 300.0, 1.0, 0.002);
+    integrator.setRelaxationSteps(500);
+    EXPECT_EQ(integrator.getLagTime(), 10);
+    integrator.setLagTime(50);
+    EXPECT_EQ(integrator.getStepSize(), 51);
+    const auto copy = fromXml<Integrator>(toXml<Integrator>(integrator));
+    EXPECT_EQ(dynamic_cast<JumpIntegrator&>(*copy).getLagTime(), 50);
+    EXPECT_EQ(copy->getStepSize(), 51);
+    for (double lag : {0.5, 101.0, std::nan("")})
+        EXPECT_THROW(integrator.setLagTime(lag), OpenMMException);
+    EXPECT_EQ(integrator.getLagTime(), 50);
 }
 
 } // namespace

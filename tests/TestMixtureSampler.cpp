@@ -60,7 +60,8 @@ TEST(MixtureSampler, DensityIsTheTextbooks) {
         const MixtureSampler sampler = mixture.makeSampler();
         for (int i = 0; i < 20; i++) {
             const Tensor x0 = torch::randn({1, 3}, doubles), x1 = torch::randn({1, 3}, doubles);
-            EXPECT_NEAR(sampler.computeLogDensity(makeBatch(1), x0, x1), mixture.computeLogDensity(x0, x1), 1e-9);
+            EXPECT_NEAR(sampler.computeLogDensity({makeBatch(1), x0, CounterNoise(0, 0, 0)}, x1),
+                        mixture.computeLogDensity(x0, x1), 1e-9);
         }
     }
 }
@@ -116,7 +117,8 @@ TEST(MixtureSampler, ModelFiles) {
     const auto sampler = loadSampler(file, {0, 1}, torch::TensorOptions(torch::kFloat32));
     EXPECT_TRUE(sampler->hasDensity());
     const Tensor x = torch::tensor({0.1, 0.2, 0.3, 1.0, 2.0, 3.0}, doubles).reshape({2, 3});
-    EXPECT_NEAR(sampler->computeLogDensity(makeBatch(2), x, x), -3 * std::log(2 * M_PI * 0.05 * 0.05), 1e-9);
+    EXPECT_NEAR(sampler->computeLogDensity({makeBatch(2), x, CounterNoise(0, 0, 0)}, x),
+                -3 * std::log(2 * M_PI * 0.05 * 0.05), 1e-9);
     EXPECT_THROW(loadSampler(file, {0, 0.5, 1}, doubles), std::invalid_argument);
 
     ModelMetadata metadata = file.getMetadata();

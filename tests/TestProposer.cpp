@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "Molecules.h"
+#include "ToyModel.h"
 #include "openmm/OpenMMException.h"
 #include "openmmjump/network/families/pvb/BridgeSampler.h"
 #include "openmmjump/network/model/ModelTensors.h"
@@ -67,6 +68,52 @@ MoleculeBatch makeBatch(const MolecularGraph& graph) {
     }
     return MoleculeBatch(torch::tensor(type, torch::kInt64), torch::tensor(block, torch::kInt64),
                          torch::stack({torch::tensor(first, torch::kInt64), torch::tensor(second, torch::kInt64)}));
+}
+
+/** Counts what a device that records the sampling would be told. */
+class CountingRunner : public SamplerRunner {
+public:
+    explicit CountingRunner(int& forgotten) : forgotten(forgotten) {}
+    void forget() override { forgotten++; }
+
+private:
+    int& forgotten;
+};
+
+// A recording holds lag time and temperature as constants.
+TEST(Proposer, ARecordingIsForgottenWhenWhatItDependsOnChanges) {
+    const Case test(true);
+    int forgotten = 0;
+    const auto jumpWith = [&](Proposer& proposer, double lagTime, double temperature) {
+        std::vector<Vec3> from = test.positions, to(from.size());
+        proposer.propose({from.data(), true, 3}, {to.data(), true, 3}, {{1, 2, 3}, lagTime, temperature});
+        return to;
+    };
+    Proposer ofOneLag(test.settings, std::make_unique<CountingRunner>(forgotten));
+    for (double temperature : {300, 310, 300})
+        jumpWith(ofOneLag, 1000, temperature);
+    EXPECT_EQ(forgotten, 0);
+    const ProposerSettings settings = {JumpModel::fromBytes(JumpTests::getToyBytes()), test.graph, {}};
+    Proposer ofManyLags(settings, std::make_unique<CountingRunner>(forgotten));
+    const std::vector<Vec3> slow = jumpWith(ofManyLags, 1, 300);
+    forgotten = 0;
+    EXPECT_EQ(JumpTests::largestDistance(jumpWith(ofManyLags, 1, 310), slow), 0);
+    EXPECT_EQ(forgotten, 0);
+    EXPECT_GT(JumpTests::largestDistance(jumpWith(ofManyLags, 50, 310), slow), 0.1);
+    EXPECT_EQ(forgotten, 1);
+}
+
+TEST(Proposer, AModelWithoutStepsTakesNoTimeGrid) {
+    const Case test(true);
+    ProposerSettings settings = {JumpModel::fromBytes(JumpTests::getToyBytes()), test.graph, {}};
+    settings.sampler.timeGrid = {0, 0.5, 1};
+    try {
+        Proposer proposer(settings);
+        ADD_FAILURE() << "a grid without a meaning";
+    } catch (const OpenMM::OpenMMException& error) {
+        const std::string words = "family 'toy' draws in one step and takes no time grid";
+        EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
 }
 
 } // namespace

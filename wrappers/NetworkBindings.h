@@ -3,6 +3,7 @@
 
 #include "openmmjump/network/sampling/CounterNoise.h"
 #include "openmmjump/network/sampling/JumpInputs.h"
+#include "openmmjump/network/sampling/TensorNoise.h"
 #include <memory>
 #include <optional>
 #include <pybind11/functional.h>
@@ -40,6 +41,20 @@ using ReleaseGil = pybind11::call_guard<pybind11::gil_scoped_release>;
 
 inline torch::Tensor orNothing(const OptionalTensor& tensor) {
     return tensor.value_or(torch::Tensor());
+}
+
+/**
+ * The noise of a jump.
+ *
+ * @param firstDraw  number of the first of the draws in a tensor: 0, or 1 for a sampler that has no use for number 0
+ */
+inline std::unique_ptr<NoiseSource> makeNoise(const Noise& noise, int64_t firstDraw = 0) {
+    if (const auto* streams = std::get_if<std::vector<NoiseStream>>(&noise))
+        return std::make_unique<CounterNoise>(*streams);
+    const torch::Tensor& draws = std::get<torch::Tensor>(noise);
+    if (firstDraw == 1)
+        return std::make_unique<TensorNoise>(torch::Tensor(), draws);
+    return std::make_unique<TensorNoise>(draws[0], draws.narrow(0, 1, draws.size(0) - 1));
 }
 
 template <class Network>

@@ -112,6 +112,7 @@ void bindFamilies(py::module& module) {
         .def_property_readonly("has_density", trait(&Traits::hasDensity))
         .def_property_readonly("has_energies", trait(&Traits::hasEnergies))
         .def_property_readonly("takes_lag_time", trait(&Traits::takesLagTime))
+        .def_property_readonly("takes_temperature", trait(&Traits::takesTemperature))
         .def_property_readonly("is_double_precision", trait(&Traits::isDoublePrecision))
         .def("complete", &ModelFamily::complete, py::arg("config"), "The settings with defaults filled in, checked.")
         .def("list_tensors", &ModelFamily::listTensors, py::arg("config"), "Names and shapes of a network's tensors.")
@@ -129,13 +130,6 @@ void bindFamilies(py::module& module) {
     });
 }
 
-std::unique_ptr<NoiseSource> makeNoise(const Noise& noise) {
-    if (const auto* streams = std::get_if<std::vector<NoiseStream>>(&noise))
-        return std::make_unique<CounterNoise>(*streams);
-    const Tensor& draws = std::get<Tensor>(noise);
-    return std::make_unique<TensorNoise>(draws[0], draws.narrow(0, 1, draws.size(0) - 1));
-}
-
 void bindSampler(py::module& module) {
     py::class_<Sampler>(module, "Sampler", "A transfer operator that draws conformations.")
         .def_property_readonly("num_draws", &Sampler::getNumDraws)
@@ -149,7 +143,7 @@ void bindSampler(py::module& module) {
                     {atoms, x0, *source, {guidance.value_or(nullptr), guidanceAtEndPoint}, lagTime, temperature});
             },
             py::arg("atoms"), py::arg("x0"), py::arg("noise"), py::arg("guidance") = py::none(),
-            py::arg("guidance_at_end_point") = false, py::arg("lag_time") = 0.0, py::arg("temperature") = 0.0,
+            py::arg("guidance_at_end_point") = false, py::kw_only(), py::arg("lag_time"), py::arg("temperature"),
             ReleaseGil());
 }
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet
 from openmmjump import data
 from openmmjump.annotation.schema import SCHEMA
-from openmmjump.training.config import OnPolicy
-from openmmjump.training.on_policy import annotate, jump_samples, load_molecule
+from openmmjump.families.pvb.align.on_policy import annotate, jump_samples, load_molecule
+from openmmjump.families.pvb.align.settings import OnPolicy
 
 FORCE_FIELD = ["amber14-all.xml", "implicit/gbn2.xml"]
 TEMPERATURE = 300.0  # K

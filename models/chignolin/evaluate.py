@@ -82,7 +82,7 @@ def main():
     seconds = time.perf_counter() - start
     statistics = integrator.getStatistics().asDict()
     print(f"{statistics['accepted']} of {statistics['steps']} jumps accepted, {statistics['attempts']} proposals drawn")
-    print("refused: " + ", ".join(f"{cause} {n}" for cause, n in statistics["rejections"].items() if n))
+    print("rejected: " + ", ".join(f"{cause} {n}" for cause, n in statistics["rejections"].items() if n))
     with np.load(data.path("chignolin/md.npz")) as reference:
         report_conformations(frames, pdb.topology, reference)
     plain = make_context(pdb.topology, openmm.LangevinMiddleIntegrator(300, 1, 0.004), args.platform)

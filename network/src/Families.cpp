@@ -54,9 +54,10 @@ const ModelFamily* ModelFamily::find(const std::string& name) {
 }
 
 void ModelFamily::add(const ModelFamily& family) {
-    if (find(family.getName()) != nullptr)
-        throw std::invalid_argument("There is a family of models named '" + family.getName() + "' already.");
     const std::lock_guard lock(tableMutex);
+    for (const ModelFamily* other : getTable())
+        if (other->getName() == family.getName())
+            throw std::invalid_argument("There is a family of models named '" + family.getName() + "' already.");
     getTable().push_back(&family);
 }
 

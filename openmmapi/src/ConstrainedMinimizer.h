@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <deque>
-#include <vector>
 
 #include "ConstraintManifold.h"
 #include "Coordinates.h"

@@ -19,6 +19,7 @@
 #include "openmmjump/internal/IntegratorTemperature.h"
 #include "openmmjump/internal/JumpNoise.h"
 #include "openmmjump/internal/Snapshot.h"
+#include "openmmjump/network/sampling/NoiseStreams.h"
 
 using namespace OpenMM;
 using namespace std;
@@ -45,12 +46,6 @@ const string OneChild = "its relaxation integrator is given to its constructor a
 const string ConstrainedProposals =
     "the System constrains bonds between model atoms, and putting proposals on these constraints would falsify the "
     "Metropolis criterion: create the System without them";
-
-string describe(double number) {
-    ostringstream text;
-    text << number;
-    return text.str();
-}
 
 double requireTemperature(double temperature) {
     require(isfinite(temperature) && temperature > 0, "the temperature must be above 0 K");
@@ -83,10 +78,11 @@ void JumpIntegrator::setTemperature(double temp) {
 
 void JumpIntegrator::setLagTime(double lag) {
     const double shortest = model.getShortestLagTime(), longest = model.getLongestLagTime();
-    require(lag >= shortest && lag <= longest,
-            "the model '" + model.getName() + "' jumps " +
-                (shortest == longest ? describe(shortest) : describe(shortest) + " to " + describe(longest)) +
-                " ps, not " + describe(lag));
+    require(
+        lag >= shortest && lag <= longest,
+        "the model '" + model.getName() + "' jumps " +
+            (shortest == longest ? formatNumber(shortest) : formatNumber(shortest) + " to " + formatNumber(longest)) +
+            " ps, not " + formatNumber(lag));
     lagTime = lag;
 }
 
@@ -101,7 +97,9 @@ void JumpIntegrator::setRelaxationFriction(double friction) {
 }
 
 void JumpIntegrator::setMaxAttempts(int attempts) {
+    constexpr int most = NoiseStreams::MaxAttempt + 1;
     require(attempts >= 1, "the number of attempts must be at least 1");
+    require(attempts <= most, "the number of attempts must be at most " + to_string(most));
     maxAttempts = attempts;
 }
 

@@ -7,7 +7,6 @@
 #include "Require.h"
 #include "SamplerTime.h"
 #include "StageTimer.h"
-#include "openmm/Context.h"
 #include "openmmjump/internal/Constants.h"
 #include "openmmjump/internal/IntegratorTemperature.h"
 #include "openmmjump/internal/RepairMinimizer.h"

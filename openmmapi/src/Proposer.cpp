@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "NetworkBridge.h"
+#include "openmmjump/network/ModelFamily.h"
 #include "openmmjump/network/Torch.h"
 #include "openmmjump/network/model/ModelLoader.h"
 #include "openmmjump/network/sampling/CounterNoise.h"
@@ -46,7 +47,7 @@ public:
     Impl(const ProposerSettings& settings, torch::Device device, unique_ptr<SamplerRunner> runner) :
         batch(makeBatch(settings.graph)),
         timeGrid(settings.sampler.timeGrid.empty() ? settings.model.getTimeGrid() : settings.sampler.timeGrid),
-        scale(settings.model.getLengthScale()),
+        traits(settings.model.getModelFile().getFamily().getTraits()), scale(settings.model.getLengthScale()),
         runner(runner != nullptr ? std::move(runner) : make_unique<SamplerRunner>()) {
         const auto type = settings.sampler.useDoublePrecision ? torch::kFloat64 : torch::kFloat32;
         sampler = loadSampler(settings.model.getModelFile(), timeGrid, torch::TensorOptions(type).device(device));
@@ -82,15 +83,15 @@ public:
         };
         const torch::Tensor center = findOrigin(load(positions));
         const torch::Tensor x = (load(positions) - center) * scale, y = (load(proposal) - center) * scale;
-        return sampler->computeLogDensity(batch, y, x) - sampler->computeLogDensity(batch, x, y);
+        return findLogDensity(y, x) - findLogDensity(x, y);
     }
 
 private:
     void setConditions(const JumpConditions& jump) {
-        if (jump.lagTime != lagTime || jump.temperature != temperature)
+        if ((traits.takesLagTime && jump.lagTime != conditions.lagTime) ||
+            (traits.takesTemperature && jump.temperature != conditions.temperature))
             runner->forget(); // a recording holds them as constants
-        lagTime = jump.lagTime;
-        temperature = jump.temperature;
+        conditions = jump;
     }
 
     /** A network sees centred positions: single precision is not spent on where the molecule is. */
@@ -110,9 +111,15 @@ private:
         return noise.to(options, true);
     }
 
+    /** ln q(x1 | x0) of the present jump. */
+    double findLogDensity(const torch::Tensor& x0, const torch::Tensor& x1) const {
+        const CounterNoise noise({conditions.noise});
+        return sampler->computeLogDensity({batch, x0, noise, {}, conditions.lagTime, conditions.temperature}, x1);
+    }
+
     torch::Tensor sample(const torch::Tensor& x0, const torch::Tensor& noise, const Sampler::Guidance& guidance) const {
         const TensorNoise source(noise[0], noise.narrow(0, 1, noise.size(0) - 1));
-        return sampler->sample({batch, x0, source, guidance, lagTime, temperature});
+        return sampler->sample({batch, x0, source, guidance, conditions.lagTime, conditions.temperature});
     }
 
     /** What the forces of a source add to the drift, in length units of the network. */
@@ -155,16 +162,17 @@ private:
 
     MoleculeBatch batch;
     vector<double> timeGrid;
-    double lagTime = 0, temperature = 0; // of the present jump, in ps and K
-    double scale;                        // network length units per nm
-    torch::TensorOptions options;        // type and device of the network
+    ModelFamily::Traits traits;
+    JumpConditions conditions;    // of the present jump
+    double scale;                 // network length units per nm
+    torch::TensorOptions options; // type and device of the network
     int threads;
     unique_ptr<Sampler> sampler;
     unique_ptr<SamplerRunner> runner;
 };
 
-Proposer::Proposer(const ProposerSettings& settings) :
-    impl(translateErrors([&] { return make_unique<Impl>(settings, torch::kCPU, nullptr); })) {}
+Proposer::Proposer(const ProposerSettings& settings, unique_ptr<SamplerRunner> runner) :
+    impl(translateErrors([&] { return make_unique<Impl>(settings, torch::kCPU, std::move(runner)); })) {}
 
 Proposer::Proposer(const ProposerSettings& settings, int cudaDevice, unique_ptr<SamplerRunner> runner) :
     impl(translateErrors([&] {

@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <optional>
-#include <sstream>
 
 #include "Require.h"
 #include "openmm/internal/ForceImpl.h"
@@ -15,12 +14,6 @@ using namespace std;
 namespace JumpPlugin {
 
 namespace {
-
-string formatNumber(double value) {
-    stringstream text;
-    text << value;
-    return text.str();
-}
 
 /** Whether an Integrator drives a Context. It does not say so, but one that does not refuses to step. */
 bool isBound(Integrator& integrator) {

@@ -37,7 +37,7 @@ void RepairSettings::validate() const {
 }
 
 void SamplerSettings::validate() const {
-    if (!timeGrid.empty()) {
+    if (!timeGrid.empty()) { // in the words of an integrator's user; samplers check it in theirs
         require(timeGrid.size() >= 2 && timeGrid.front() == 0 && timeGrid.back() == 1,
                 "the time grid must go from 0 to 1");
         for (size_t i = 1; i < timeGrid.size(); i++)

@@ -20,7 +20,7 @@ from openmmjump.units import show, to_unit
 
 #: Names of the stages of a step, in the order of JumpRecord.seconds.
 STAGES: tuple[str, ...] = tuple(api._getStageNames())
-#: Names of the causes of a rejection, in the order of JumpRecord.rejections; the first stands for none.
+#: Names of the reasons of a rejection, in the order of JumpRecord.rejections; the first stands for none.
 REASONS: tuple[str, ...] = tuple(api._getReasonNames())
 #: Names of the outcomes of a label's minimisation.
 OUTCOMES: tuple[str, ...] = tuple(api._getOutcomeNames())

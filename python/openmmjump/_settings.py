@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -92,12 +93,20 @@ def to_mask(groups: Iterable[int] | int) -> int:
     Raises
     ------
     OpenMMException
-        if a number is not 0 to 31
+        if a number is not 0 to 31, or an integer has more than 32 bits
+    TypeError
+        if it is neither an integer nor integers
     """
-    if not isinstance(groups, int):
-        groups = list(groups)
-        if not all(isinstance(group, int) and 0 <= group <= 31 for group in groups):
+    try:
+        mask = operator.index(groups) if hasattr(groups, "__index__") else None
+        numbers = [] if mask is not None else [operator.index(group) for group in groups]
+    except TypeError:
+        raise TypeError(f"force groups are a set of numbers or an integer, not {show(groups)}") from None
+    if mask is None:
+        if not all(0 <= number <= 31 for number in numbers):
             raise openmm.OpenMMException(f"force groups are numbers from 0 to 31, not {show(groups)}")
-        groups = sum(1 << group for group in set(groups))
-    groups &= 0xFFFFFFFF
-    return groups - 0x100000000 if groups >= 0x80000000 else groups
+        mask = sum(1 << number for number in set(numbers))
+    if not -(2**31) <= mask < 2**32:
+        raise openmm.OpenMMException(f"the mask of force groups has 32 bits, which {show(groups)} does not fit")
+    mask &= 0xFFFFFFFF
+    return mask - 0x100000000 if mask >= 0x80000000 else mask

@@ -75,12 +75,13 @@ class ModelFile:
 
     @property
     def config(self) -> dict[str, Any]:
-        """All settings of the network, defaults and the model's temperature among them.
+        """All settings of the network, defaults and what the file says of the model as a whole among them.
 
         Raises ValueError, naming the setting, if one can't have its value.
         """
         family = _network.family(self.family)
-        whole = {"temperature": self.temperature} if any(row.key == "temperature" for row in family.settings) else {}
+        given = {"temperature": self.temperature, "lag_time": self.lag_time}
+        whole = {row.key: given[row.key] for row in family.settings if row.section == "model"}
         return family.complete({**self.settings, **whole})
 
     def metadata(self) -> dict[str, Any]:

@@ -19,15 +19,6 @@ void writeFourAtoms(SerializationNode& node, const std::array<int, 4>& atoms) {
         .setIntProperty("atom4", atoms[3]);
 }
 
-/** Stereo bonds are younger than version 1: older files have none. */
-void readStereoBonds(const SerializationNode& node, MolecularGraph& graph) {
-    for (auto& child : node.getChildren())
-        if (child.getName() == "StereoBonds")
-            for (auto& bond : child.getChildren())
-                graph.addStereoBond(bond.getIntProperty("atom1"), bond.getIntProperty("atom2"),
-                                    bond.getIntProperty("atom3"), bond.getIntProperty("atom4"));
-}
-
 } // namespace
 
 MolecularGraphProxy::MolecularGraphProxy() : SerializationProxy("MolecularGraph") {}
@@ -83,7 +74,9 @@ void* MolecularGraphProxy::deserialize(const SerializationNode& node) const {
         for (auto& center : node.getChildNode("Stereocenters").getChildren())
             graph->addStereocenter(center.getIntProperty("atom1"), center.getIntProperty("atom2"),
                                    center.getIntProperty("atom3"), center.getIntProperty("atom4"));
-        readStereoBonds(node, *graph);
+        for (auto& bond : node.getChildNode("StereoBonds").getChildren())
+            graph->addStereoBond(bond.getIntProperty("atom1"), bond.getIntProperty("atom2"),
+                                 bond.getIntProperty("atom3"), bond.getIntProperty("atom4"));
         for (auto& rider : node.getChildNode("RidingAtoms").getChildren())
             graph->addRidingAtom(rider.getIntProperty("particle"), rider.getIntProperty("parent"),
                                  rider.getIntProperty("reference1"), rider.getIntProperty("reference2"),

@@ -145,10 +145,10 @@ TEST_F(EnergyAnnotatorTest, findsAMinimumThatIsKnown) {
 TEST_F(EnergyAnnotatorTest, endsOnTheConstraintsBelowTheTolerance) {
     auto system = loadChignolin();
     const Positions positions = disturb(loadChignolinPositions(), 0.005, 2);
-    EnergyAnnotator& tight = getChignolinAnnotator();
-    const EnergyLabel label = tight.annotate(positions);
+    EnergyAnnotator& preconditioned = getChignolinAnnotator();
+    const EnergyLabel label = preconditioned.annotate(positions);
     EXPECT_TRUE(label.isConverged()) << JumpPlugin::getName(label.outcome);
-    EXPECT_LE(label.rmsForce, tight.getTolerance());
+    EXPECT_LE(label.rmsForce, preconditioned.getTolerance());
     EXPECT_GT(label.iterations, 10);
     EXPECT_GE(label.evaluations, label.iterations);
     for (int i = 0; i < system->getNumConstraints(); i++) {
@@ -158,10 +158,10 @@ TEST_F(EnergyAnnotatorTest, endsOnTheConstraintsBelowTheTolerance) {
         EXPECT_NEAR(norm(label.positions[first] - label.positions[second]), length, 1e-5 * length);
     }
     // It is a minimum for OpenMM's minimiser, too.
-    EnergyAnnotator& published = getChignolinAnnotator(EnergyAnnotator::LocalMinimizer);
-    const EnergyLabel again = published.annotate(label.positions);
+    EnergyAnnotator& local = getChignolinAnnotator(EnergyAnnotator::LocalMinimizer);
+    const EnergyLabel again = local.annotate(label.positions);
     EXPECT_NEAR(again.finalEnergy, label.finalEnergy, 1.0);
-    EXPECT_LE(published.annotate(positions).rmsForce, 10);
+    EXPECT_LE(local.annotate(positions).rmsForce, 10);
 }
 
 TEST_F(EnergyAnnotatorTest, tightLabelsAreRepeatable) {

@@ -339,7 +339,7 @@ TEST_F(JumpIntegratorTest, RepairMendsWhatRedrawingCannot) {
     EXPECT_EQ(always->getStatistics().repaired, 5);
 }
 
-TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesOfAJump) {
+TEST_F(JumpIntegratorTest, RecordTellsTheEnergiesOfAJump) {
     Chain chain;
     auto integrator = makeIntegrator(chain, makeModel());
     integrator->setRelaxationSteps(5);
@@ -364,7 +364,7 @@ TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesOfAJump) {
 }
 
 // The last of them, even if the geometry rejected it: the same proposals, shown to a filter by an open gate.
-TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesOfRejectedProposals) {
+TEST_F(JumpIntegratorTest, RecordTellsTheEnergiesOfRejectedProposals) {
     Chain chain;
     WalkModel violent;
     violent.priorVariance = 4.0; // 2 A: breaks every bond
@@ -395,7 +395,7 @@ TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesOfRejectedProposals) {
 }
 
 // A repair begins with the energy of the raw proposal.
-TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesBeforeARepair) {
+TEST_F(JumpIntegratorTest, RecordTellsTheEnergiesBeforeARepair) {
     Chain chain;
     const JumpModel model = makeModel(makeRoughWalk());
     double raw[2];
@@ -417,7 +417,7 @@ TEST_F(JumpIntegratorTest, AnnotationTellsTheEnergiesBeforeARepair) {
     expectSameEnergy(raw[0], raw[1]);
 }
 
-TEST_F(JumpIntegratorTest, AnnotationChangesNoTrajectory) {
+TEST_F(JumpIntegratorTest, RecordOfEnergiesChangesNoTrajectory) {
     Chain chain;
     auto integrator = makeRelaxing(chain, makeModel(makeRoughWalk()), 7);
     integrator->setMaxAttempts(2);
@@ -430,15 +430,15 @@ TEST_F(JumpIntegratorTest, AnnotationChangesNoTrajectory) {
         change(*integrator, &RepairSettings::policy, policy);
         vector<Vec3> positions[2], velocities[2];
         JumpStatistics statistics[2];
-        for (bool annotate : {false, true}) {
+        for (bool record : {false, true}) {
             start.seekg(0);
             context.loadCheckpoint(start);
             integrator->resetStatistics();
-            integrator->setRecordEnergies(annotate);
+            integrator->setRecordEnergies(record);
             integrator->step(20);
-            positions[annotate] = getPositions(context);
-            velocities[annotate] = getVelocities(context);
-            statistics[annotate] = integrator->getStatistics();
+            positions[record] = getPositions(context);
+            velocities[record] = getVelocities(context);
+            statistics[record] = integrator->getStatistics();
         }
         EXPECT_EQ(positions[0], positions[1]);
         EXPECT_EQ(velocities[0], velocities[1]);

@@ -1,7 +1,11 @@
-"""Which slow tests are run (all, none, or a third that changes with a number), and lines for the end of a run."""
+"""Which slow tests are run (all, none, or a third that changes with a number), lines for the end of a run, the toy family."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,3 +62,29 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for line in config.stash[LINES]:
         terminalreporter.write_line(line)
+
+
+def load_native_toy() -> None:
+    """Load the C++ part of the toy family, which adds itself to the families of the engine."""
+    folders = [Path(folder) for folder in os.environ.get("OPENMMJUMP_TEST_LIBRARIES", "").split(os.pathsep) if folder]
+    folders += sorted((Path(__file__).parents[2] / "build").glob("*/tests"))  # where the build puts it
+    for folder in folders:
+        if list(folder.glob("toy_family*.so")):
+            sys.path.append(str(folder))
+            import toy_family  # noqa: F401
+
+            return
+    pytest.fail("the C++ part of the toy family is not built: cmake --build --preset dev --target toy_family")
+
+
+@pytest.fixture
+def toy() -> Iterator[Any]:
+    """The family of tests/families and tests/python/families, registered."""
+    from openmmjump import families
+
+    load_native_toy()
+    from families.toy import FAMILY
+
+    families.register(FAMILY)
+    yield FAMILY
+    families.unregister("toy")

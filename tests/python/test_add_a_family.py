@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-import os
-import sys
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import openmm
@@ -16,45 +15,19 @@ import torch
 from openmm import unit
 from openmmjump import families
 from openmmjump.demo.runs import remove_safeguards
+from openmmjump.families.pvb.stages import PvbStage
 from openmmjump.modelfile import ModelFile
 from openmmjump.network import load
 from openmmjump.testsystems.alanine_dipeptide import build_molecule
 from openmmjump.training.batches import make_atoms
 from openmmjump.training.checkpoint import Checkpoints
 from openmmjump.training.config import load as load_config
-from openmmjump.training.config_schema import ConfigError
+from openmmjump.training.config_schema import ConfigError, setting
 from openmmjump.training.trainer import Trainer
 from test_training_run import metrics
 from training_cases import SMALL, write_config
 
-#: Where the build puts the C++ part.
-FOLDERS = [Path(folder) for folder in os.environ.get("OPENMMJUMP_TEST_LIBRARIES", "").split(os.pathsep) if folder]
-FOLDERS += sorted((Path(__file__).parents[2] / "build").glob("*/tests"))
-
-
 PS = unit.picosecond
-
-
-def load_native() -> None:
-    """Load the C++ part of the toy, which adds itself to the families of the engine."""
-    for folder in FOLDERS:
-        if list(folder.glob("toy_family*.so")):
-            sys.path.append(str(folder))
-            import toy_family  # noqa: F401
-
-            return
-    pytest.fail("the C++ part of the toy family is not built: cmake --build --preset dev --target toy_family")
-
-
-@pytest.fixture
-def toy():
-    """The family, registered."""
-    load_native()
-    from families.toy import FAMILY
-
-    families.register(FAMILY)
-    yield FAMILY
-    families.unregister("toy")
 
 
 def make_config(folder, **changes):
@@ -190,6 +163,17 @@ def test_a_configuration_of_it_is_checked(toy, tmp_path):
         make_config(tmp_path, network={"family": "toy", "heads": 2})
 
 
+@dataclass(frozen=True, kw_only=True)
+class DerivedStage(PvbStage):
+    kind: Literal["derived"] = setting(help="derived: of another family than its base", tag=True)
+
+
+def test_a_stage_may_derive_from_that_of_another_family(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(toy), "stages", lambda self: (DerivedStage,))
+    config = make_config(tmp_path, stages=[{"kind": "derived", "iterations": 1}])
+    assert (config.family, config.stages[0].kind) == ("toy", "derived")
+
+
 def test_registering_twice_is_refused(toy):
     with pytest.raises(ValueError, match="There already is a family called 'toy'"):
         families.register(toy)
@@ -214,13 +198,26 @@ def test_entry_points_bring_families(monkeypatch):
         name = "brought"
 
     class Entry:
+        name = "sound"
+
         def load(self):
             return Brought()
 
-    monkeypatch.setattr(families, "_searched", False)
-    monkeypatch.setattr(families, "entry_points", lambda group: [Entry()] if group == families.ENTRY_POINTS else [])
+    class Broken:
+        name = "broken"
+
+        def load(self):
+            raise ImportError("no module\nnamed that")
+
+    monkeypatch.setattr(families, "_failures", None)
+    monkeypatch.setattr(
+        families, "entry_points", lambda group: [Broken(), Entry()] if group == families.ENTRY_POINTS else []
+    )
     try:
         assert families.find("brought").name == "brought"
+        for _ in range(2):
+            with pytest.raises(ValueError, match="the entry point 'broken' can't be loaded: no module named that"):
+                families.find("other")
     finally:
         families.unregister("brought")
 

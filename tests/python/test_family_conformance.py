@@ -9,13 +9,17 @@ from openmmjump import families
 from openmmjump.evaluation.equivariance import random_rotation
 from openmmjump.network import Atoms, NoiseStream, uniform_grid
 
-FAMILIES = families.list_families()
-every_family = pytest.mark.parametrize("family", FAMILIES, ids=[family.name for family in FAMILIES])
 STEPS = 4
 #: Settings with which a family is equivariant, where others aren't: PVB's learned encoder, as published, has a variance
 #: for each axis of space, which does not turn with the molecule.
 EQUIVARIANT = {"pvb": {"encoder": "fixed"}}
 ELEMENTS = (6, 7, 6, 8, 6, 1, 6, 16)
+
+
+@pytest.fixture(params=[*(family.name for family in families.list_families()), "toy"])
+def family(request):
+    """Each family in turn, the one that lives in the tests among them."""
+    return request.getfixturevalue("toy") if request.param == "toy" else families.find(request.param)
 
 
 def make_atoms(first: int = 0, count: int = 8) -> Atoms:
@@ -32,7 +36,9 @@ def positions(count: int, seed: int) -> torch.Tensor:
 
 
 def make_network(family, dtype=torch.float64, **settings):
-    return family.network.initialize({**family.native.small_settings, **settings}, seed=5).to(dtype)
+    network = family.network.initialize({**family.native.small_settings, **settings}, seed=5).to(dtype)
+    network.lag_time, network.temperature = 20.0, 300.0
+    return network
 
 
 def draw(network, count: int, seed: int = 3) -> torch.Tensor:
@@ -48,7 +54,6 @@ def network_has_steps(network) -> bool:
     return families.find(network.family).native.has_time_grid
 
 
-@every_family
 def test_equivariance(family):
     """A turned and shifted start with turned noise gives the turned and shifted end."""
     network = make_network(family, **EQUIVARIANT.get(family.name, {}))
@@ -61,7 +66,6 @@ def test_equivariance(family):
     torch.testing.assert_close(turned, plain @ rotation.T + shift, rtol=0, atol=1e-9)
 
 
-@every_family
 def test_the_same_noise_gives_the_same_answer(family):
     network, atoms, x = make_network(family), make_atoms(), positions(8, 1)
     streams = [NoiseStream(seed=9, jump=4)]
@@ -73,7 +77,6 @@ def test_the_same_noise_gives_the_same_answer(family):
     assert torch.equal(jump(network, atoms, x, noise), jump(network, atoms, x, noise))
 
 
-@every_family
 def test_a_batch_equals_its_replicas(family):
     network, atoms = make_network(family), make_atoms()
     starts = [positions(8, seed) for seed in (1, 2, 3)]
@@ -83,7 +86,6 @@ def test_a_batch_equals_its_replicas(family):
         torch.testing.assert_close(end, jump(network, atoms, start, [stream]), rtol=0, atol=1e-9)
 
 
-@every_family
 def test_molecules_of_a_batch_do_not_feel_each_other(family):
     """Molecules of different sizes in one batch, one on top of the other, jump as if they were alone."""
     network = make_network(family)
@@ -95,7 +97,6 @@ def test_molecules_of_a_batch_do_not_feel_each_other(family):
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-9)
 
 
-@every_family
 def test_single_precision_is_close_to_double(family):
     atoms, x = make_atoms(), positions(8, 1)
     double, single = make_network(family), make_network(family, torch.float32)
@@ -105,18 +106,16 @@ def test_single_precision_is_close_to_double(family):
     torch.testing.assert_close(rough.double(), jump(double, atoms, x, noise), rtol=0, atol=1e-4)
 
 
-@every_family
 def test_the_engine_jumps_as_the_module_does(family):
     """The sampler that simulations use, on the same parameters and noise."""
     network, atoms, x = make_network(family), make_atoms(), positions(8, 1)
     streams, grid = [NoiseStream(seed=3, jump=2)], uniform_grid(STEPS if network_has_steps(network) else 1)
     tensors = {name: tensor.detach() for name, tensor in network.state_dict().items()}
     sampler = family.native.make_sampler(network.config, tensors, grid)
-    given = sampler.sample(atoms._batch, x, streams)
+    given = sampler.sample(atoms._batch, x, streams, lag_time=network.lag_time, temperature=network.temperature)
     torch.testing.assert_close(given, network.jump(atoms, x, streams, grid), rtol=0, atol=1e-9)
 
 
-@every_family
 def test_gradients_of_each_stage_are_those_of_finite_differences(family):
     """Of the loss of every kind of stage that learns from pairs, in the direction of its own gradient."""
     from conformance_cases import losses
@@ -137,7 +136,6 @@ def test_gradients_of_each_stage_are_those_of_finite_differences(family):
         assert (values[0] - values[1]) / (2 * step) == pytest.approx(float(length), rel=1e-4), kind
 
 
-@every_family
 def test_settings_have_defaults_and_limits(family):
     """The one table of settings: defaults pass, and what is beyond a limit is refused by name."""
     family.native.complete({})

@@ -210,7 +210,7 @@ FAULTS = [
     (change("architecture.layers", 0), "layers"),
     (change("architecture.cutoff_lower", 1), "cutoff_lower"),
     (change("architecture.sigma", 0), "sigma"),
-    (change("architecture.head", "other"), "head is 'other', but it must be 'drift', 'endpoint' or 'scaled'"),
+    (change("architecture.head", "other"), "is 'other', but this version knows only 'drift', 'endpoint', 'scaled'"),
     (change("architecture.other", 1), "unknown key 'other'"),
     (change("sampler.type", "flow"), "this version knows only 'bridge'"),
     (change("sampler.step_noise", None), "not a text"),
@@ -259,7 +259,10 @@ FAULTS += [
     (unisim(other=1), "unknown key 'other'"),
     (unisim(type="bridge"), "this version knows only 'interpolant'"),
     (unisim(order=3), "order is 3, but it must be a whole number between 1 and 2"),
-    (unisim(step_noise="none"), "step_noise is 'none', but it must be 'euler' or 'bridge'"),
+    (
+        unisim(step_noise="none"),
+        "'step_noise' of 'sampler' of its metadata is 'none', but this version knows only 'euler', 'bridge'",
+    ),
     (unisim(guidance_schedule=None), "'guidance_schedule' of 'sampler' of its metadata is not a text"),
     (unisim(time_grid=[0, 2]), "from 0 to 1"),
 ]

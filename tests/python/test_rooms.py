@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -81,3 +86,49 @@ def test_nothing_imports_the_demo_but_the_command_line():
     for path in package.rglob("*.py"):
         if path.relative_to(package).parts[0] not in ("demo", "cli"):
             assert not re.search(r"(from|import) (openmmjump)?\.*demo\b", path.read_text()), path.relative_to(package)
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """What a module imports when it is imported itself: not what a function imports, or a type checker."""
+    package = path.relative_to(ROOT / "python").with_suffix("").parts[:-1]
+    found = list(ast.parse(path.read_text()).body)
+    while found:
+        node = found.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (start, node.module) if part)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Try | ast.ClassDef) or (
+            isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.dump(node)
+        ):
+            found += ast.iter_child_nodes(node)
+
+
+def test_no_python_modules_import_each_other_in_a_circle():
+    paths = {}
+    for path in (ROOT / "python" / "openmmjump").rglob("*.py"):
+        parts = path.relative_to(ROOT / "python").with_suffix("").parts
+        paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    graph = {}
+    for name, path in paths.items():
+        used = {each for each in imported_modules(path) if each in paths and each != name}
+        graph[name] = {
+            each for each in used if not name.startswith(each + ".")
+        }  # a package is there before its modules
+    assert len(graph) > 80
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+
+
+def test_names_that_scripts_import_exist():
+    """Recipes, benchmarks and examples import nothing that has gone."""
+    for folder in ("models", "benchmarks", "examples"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "openmmjump":
+                    module = importlib.import_module(node.module)
+                    for alias in node.names:
+                        known = hasattr(module, alias.name) or find_spec(f"{node.module}.{alias.name}") is not None
+                        assert known, f"{path.relative_to(ROOT)}: {node.module} has no {alias.name}"

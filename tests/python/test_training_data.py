@@ -217,8 +217,6 @@ def test_batches_by_atoms_and_by_weight(tmp_path):
     assert abs((items.sets == 0).mean() - 0.75) < 0.03
     with pytest.raises(ConfigError, match="more than the 9 atoms"):
         draw([small], Batch(atoms=9), rng)
-    shares = [items.share(rank, 3).first for rank in range(3)]
-    assert sorted(np.concatenate(shares).tolist()) == sorted(items.first.tolist())
 
 
 def test_bridge_times():

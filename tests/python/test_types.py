@@ -100,7 +100,7 @@ def test_stubs_say_what_the_modules_have(mypy, module):
 
 @pytest.mark.parametrize("module", ["api", "_network"])
 def test_stubs_are_complete(mypy, module, tmp_path):
-    """Every function has types; Python in the SWIG interface must be annotated."""
+    """Every function has types; what _api_methods.py adds must be annotated."""
     stub = shutil.copy(PACKAGE / f"{module}.pyi", tmp_path)
     output, status = mypy("mypy", "--strict", "--allow-subclassing-any", stub)
     assert status == 0, output

@@ -9,16 +9,6 @@ namespace {
 
 constexpr double Pi = 3.14159265358979323846;
 
-void record(TensorMap* trace, const std::string& name, const Tensor& value) {
-    if (trace != nullptr)
-        (*trace)[name] = value;
-}
-
-void listLinear(std::vector<NamedShape>& list, const std::string& name, int64_t outputs, int64_t inputs) {
-    list.push_back({name + ".weight", {outputs, inputs}});
-    list.push_back({name + ".bias", {outputs}});
-}
-
 /** Rows of the last layer of a head's network, which sees the scalars and the lengths of projected vectors. */
 Tensor runPerceptron(const TensorMap& tensors, const std::string& prefix, const Tensor& scalars, const Tensor& vectors,
                      int64_t firstRow, int64_t rows) {

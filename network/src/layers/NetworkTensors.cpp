@@ -28,6 +28,16 @@ void checkTensor(const std::string& family, const TensorMap& tensors, const Name
 
 } // namespace
 
+void listLinear(std::vector<NamedShape>& list, const std::string& name, int64_t outputs, int64_t inputs) {
+    list.push_back({name + ".weight", {outputs, inputs}});
+    list.push_back({name + ".bias", {outputs}});
+}
+
+void record(TensorMap* trace, const std::string& name, const Tensor& value) {
+    if (trace != nullptr)
+        (*trace)[name] = value;
+}
+
 std::string shapeText(at::IntArrayRef shape) {
     std::ostringstream text;
     text << '(';

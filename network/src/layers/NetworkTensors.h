@@ -5,12 +5,16 @@
 #include "openmmjump/network/graph/MoleculeBatch.h"
 #include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace JumpPlugin {
 
 // What the networks of all families do with their tensors. Errors are std::invalid_argument and begin with the family.
+
+/** Lists weight and bias of a linear map. */
+void listLinear(std::vector<NamedShape>& list, const std::string& name, int64_t outputs, int64_t inputs);
+/** Keep a value under a name in a trace, if there is one; for tests. */
+void record(TensorMap* trace, const std::string& name, const torch::Tensor& value);
 
 /** A shape for a message, as "(2, 3)". */
 std::string shapeText(at::IntArrayRef shape);

@@ -34,7 +34,8 @@ ModelFile ModelFile::fromParts(const ModelMetadata& metadata, const SafetensorsF
 }
 
 ModelFile::ModelFile(SafetensorsFile content) :
-    file(std::move(content)), text(findMetadata(file)), metadata(ModelMetadata::fromJson(text, file.getName())) {
+    file(std::move(content)), text(findMetadata(file)), metadata(ModelMetadata::fromJson(text, file.getName())),
+    family(&metadata.getFamily()) {
     if (file.getTensors().empty())
         throw FileError(file.getName(), "it holds no tensors");
 }
@@ -48,7 +49,7 @@ std::int64_t ModelFile::getNumParameters() const {
 }
 
 bool ModelFile::knowsAtom(int atomicNumber, int blockType) const {
-    if (!getFamily().knowsAtom(atomicNumber, blockType))
+    if (!family->knowsAtom(atomicNumber, blockType))
         return false;
     if (!metadata.vocabulary)
         return true;

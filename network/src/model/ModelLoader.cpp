@@ -2,6 +2,7 @@
 #include "openmmjump/network/ModelFamily.h"
 #include "openmmjump/network/files/FileError.h"
 #include "openmmjump/network/model/ModelTensors.h"
+#include "openmmjump/network/sampling/TimeGrid.h"
 #include <stdexcept>
 
 namespace JumpPlugin {
@@ -32,9 +33,12 @@ std::unique_ptr<Sampler> loadSampler(const ModelFile& file, const std::vector<do
                                      const torch::TensorOptions& options) {
     const ModelFamily& family = file.getFamily();
     const ModelMetadata& metadata = file.getMetadata();
+    if (!family.getTraits().hasTimeGrid && timeGrid != metadata.timeGrid)
+        throw std::invalid_argument("a model of the family '" + family.getName() +
+                                    "' draws in one step and takes no time grid.");
+    checkTimeGrid(timeGrid, "The sampler");
     const TensorMap tensors = loadTensorsFor(file, options);
-    auto own = blameFile(file, [&] { return family.makeSampler(metadata.settings, tensors, metadata.timeGrid); });
-    return timeGrid == metadata.timeGrid ? std::move(own) : family.makeSampler(metadata.settings, tensors, timeGrid);
+    return blameFile(file, [&] { return family.makeSampler(metadata.settings, tensors, timeGrid); });
 }
 
 std::unique_ptr<EnergyModel> loadEnergyModel(const ModelFile& file, const torch::TensorOptions& options) {

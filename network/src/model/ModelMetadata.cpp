@@ -138,9 +138,10 @@ void readLagTime(const JsonObject& entry, ModelMetadata& metadata) {
 /** Complete the settings, with those that are said elsewhere in the file. */
 void completeSettings(ModelMetadata& metadata, const string& file) {
     const ModelFamily& family = metadata.getFamily();
+    const std::map<string, double> ofModel = {{"temperature", metadata.temperature}, {"lag_time", metadata.lagTime}};
     for (const Setting& setting : family.getSettings())
-        if (setting.section == SettingSection::Model && setting.key == "temperature")
-            metadata.settings[setting.key] = metadata.temperature;
+        if (setting.section == SettingSection::Model)
+            metadata.settings[setting.key] = ofModel.at(setting.key);
     try {
         metadata.settings = family.complete(metadata.settings);
     } catch (const std::invalid_argument& error) {

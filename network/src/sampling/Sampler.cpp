@@ -3,6 +3,6 @@
 
 using namespace JumpPlugin;
 
-double Sampler::computeLogDensity(const MoleculeBatch&, const torch::Tensor&, const torch::Tensor&) const {
+double Sampler::computeLogDensity(const JumpInputs&, const torch::Tensor&) const {
     throw std::logic_error("the density of this sampler cannot be computed");
 }

@@ -26,10 +26,10 @@ namespace JumpPlugin {
  * two ways to minimise:
  *
  * - LocalMinimizer: OpenMM's LocalEnergyMinimizer, as the published labels were made (tolerance 10 kJ/mol/nm). Where it
- * stops is a matter of chance within some ten kJ/mol for a protein.
+ *   stops is a matter of chance within some ten kJ/mol for a protein.
  * - Preconditioned (default): a preconditioned L-BFGS minimiser on the surface on which all constraints hold (see
  *   openmmapi/src/ConstrainedMinimizer.h). It takes several times fewer evaluations of the forces and ends lower;
- * conformations that differ by 1e-4 A get the same label within a few kJ/mol (docs/annotation.md has figures).
+ *   conformations that differ by 1e-4 A get the same label within a few kJ/mol (docs/annotation.md has figures).
  *
  * An annotator holds no state but its Context: a label doesn't depend on what was labelled before, except by rounding.
  */
@@ -69,15 +69,24 @@ public:
      * Set the root-mean-square force (over components) at which a minimisation ends.
      *
      * @param tolerance  in kJ/mol/nm, above 0
+     * @throws OpenMM::OpenMMException if it is not
      */
     void setTolerance(double tolerance);
     /** Largest number of iterations of a minimisation (default: 0, no limit). */
     int getMaxIterations() const;
-    /** Set the largest number of iterations of a minimisation; 0 means no limit. */
+    /**
+     * Set the largest number of iterations of a minimisation; 0 means no limit.
+     *
+     * @throws OpenMM::OpenMMException if it is negative
+     */
     void setMaxIterations(int iterations);
     /** Largest wall time of a minimisation in s (default: 0, no limit). */
     double getMaxSeconds() const;
-    /** Set the largest wall time of a minimisation in s; 0 means no limit. It is looked at after each iteration. */
+    /**
+     * Set the largest wall time of a minimisation in s; 0 means no limit. It is looked at after each iteration.
+     *
+     * @throws OpenMM::OpenMMException if it is negative
+     */
     void setMaxSeconds(double seconds);
     /** Name of the platform that computes. */
     std::string getPlatformName() const;
@@ -103,6 +112,7 @@ public:
      * @param residues     L, above 0
      * @return a weight for each conformation; their sum is 1. 0 where there is no energy, and everywhere if there is
      *         none at all.
+     * @throws OpenMM::OpenMMException if temperature or residues are not above 0
      */
     static std::vector<double> computeBoltzmannWeights(const std::vector<double>& energies, double temperature,
                                                        int residues = 1);

@@ -46,7 +46,7 @@ struct JumpScope;
  * It derives from CompoundIntegrator because the relaxation is a whole Integrator of its own inside this one, and an
  * Integrator must be initialized with the Context: initialize(), cleanup(), getKernelNames(), stateChanged() and the
  * checkpoint methods are protected, and OpenMM makes CompoundIntegrator their friend, no class of a plugin. Its one
- * child is the relaxation integrator, for good: what CompoundIntegrator offers to change its children is rejected here.
+ * child is the relaxation integrator, for good: what CompoundIntegrator offers to change its children is refused here.
  */
 class OPENMM_EXPORT_JUMP JumpIntegrator : public OpenMM::CompoundIntegrator {
 public:
@@ -71,6 +71,7 @@ public:
      * @param temperature    temperature of the velocities and the relaxation, in K
      * @param frictionCoeff  friction of the dynamics, in 1/ps; see setRelaxationFriction()
      * @param stepSize       step size of the relaxation, in ps
+     * @throws OpenMM::OpenMMException if the temperature is not above 0, or friction or step size are negative
      */
     JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature, double frictionCoeff,
                    double stepSize);
@@ -81,6 +82,9 @@ public:
      * @param graph        what the model sees of the System
      * @param temperature  temperature of the velocities drawn after each jump, in K
      * @param relaxation   made with `new`; the JumpIntegrator takes it over and deletes it
+     * @throws OpenMM::OpenMMException if the temperature is not above 0, or the relaxation is null, belongs to a
+     * Context, or is an integrator that cannot relax (RPMDIntegrator, another JumpIntegrator); it is then left to the
+     * caller
      */
     JumpIntegrator(const JumpModel& model, const MolecularGraph& graph, double temperature,
                    OpenMM::Integrator* relaxation);
@@ -102,6 +106,7 @@ public:
      * Brownian, DPD, QTB and Nose-Hoover dynamics, and a CustomIntegrator with a global variable kT).
      *
      * @param temp  in K (above 0)
+     * @throws OpenMM::OpenMMException if it is not above 0
      */
     void setTemperature(double temp);
     /** Lag time of one jump, in ps. */
@@ -116,7 +121,11 @@ public:
     void setLagTime(double lag);
     /** Number of steps of the relaxation integrator after each jump. */
     int getRelaxationSteps() const { return relaxationSteps; }
-    /** Set the number of steps of the relaxation integrator after each jump (0 or more). */
+    /**
+     * Set the number of steps of the relaxation integrator after each jump (0 or more).
+     *
+     * @throws OpenMM::OpenMMException if it is negative
+     */
     void setRelaxationSteps(int steps);
     /** Least friction of a Langevin relaxation after a jump, in 1/ps. */
     double getRelaxationFriction() const { return relaxationFriction; }
@@ -126,11 +135,16 @@ public:
      * leave. Steps without a jump keep the friction of the relaxation integrator.
      *
      * @param friction  in 1/ps (0 or more; 0 always keeps the relaxation integrator's own)
+     * @throws OpenMM::OpenMMException if it is negative or not finite
      */
     void setRelaxationFriction(double friction);
     /** Number of proposals that are drawn before a jump is repaired or given up. */
     int getMaxAttempts() const { return maxAttempts; }
-    /** Set the number of proposals that are drawn before a jump is repaired or given up (1 or more). */
+    /**
+     * Set the number of proposals that are drawn before a jump is repaired or given up (1 to 65,535).
+     *
+     * @throws OpenMM::OpenMMException if it is outside of that
+     */
     void setMaxAttempts(int attempts);
     /** How a proposal is accepted. */
     Acceptance getAcceptance() const { return acceptance; }
@@ -147,11 +161,17 @@ public:
     /**
      * Set the tests a proposal must pass. Takes effect when the Context is created or reinitialized, the test of the
      * energy at once.
+     *
+     * @throws OpenMM::OpenMMException naming the first setting that is out of its range
      */
     void setGateSettings(const GateSettings& settings);
     /** When and how far a proposal is minimised before its relaxation. */
     const RepairSettings& getRepairSettings() const { return repairSettings; }
-    /** Set when and how far a proposal is minimised before its relaxation. */
+    /**
+     * Set when and how far a proposal is minimised before its relaxation.
+     *
+     * @throws OpenMM::OpenMMException naming the first setting that is out of its range
+     */
     void setRepairSettings(const RepairSettings& settings);
     /** How forces of the System steer jumps. */
     const GuidanceSettings& getGuidanceSettings() const { return guidanceSettings; }
@@ -164,7 +184,11 @@ public:
     void setGuidanceSettings(const GuidanceSettings& settings);
     /** How the sampler runs its network. */
     const SamplerSettings& getSamplerSettings() const { return samplerSettings; }
-    /** Set how the sampler runs its network. Takes effect when the Context is created or reinitialized. */
+    /**
+     * Set how the sampler runs its network. Takes effect when the Context is created or reinitialized.
+     *
+     * @throws OpenMM::OpenMMException naming the first setting that is out of its range
+     */
     void setSamplerSettings(const SamplerSettings& settings);
     /** Times 0 = t_0 < ... < t_n = 1 of the sampler's steps: those of the sampler settings, or else the model's own. */
     const std::vector<double>& getTimeGrid() const;

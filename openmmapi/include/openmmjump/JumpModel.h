@@ -31,6 +31,7 @@ public:
      *
      * @param bytes  the whole content of a .safetensors file
      * @param name   what to call it in error messages
+     * @throws OpenMM::OpenMMException one sentence that names the fault, if they are no model file
      */
     static JumpModel fromBytes(const std::string& bytes, const std::string& name = "model");
     /** The whole content of the model file: what serialization embeds, so that a saved integrator is complete. */
@@ -63,7 +64,7 @@ public:
     const std::vector<double>& getTimeGrid() const;
     /**
      * How the strength of guiding forces changes on the way of a jump, "constant", "falling" or "rising": what
-     * JumpIntegrator::FromModel stands for. Rising if the file says nothing.
+     * GuidanceSettings::FromModel stands for. Rising if the file says nothing.
      */
     const std::string& getGuidanceSchedule() const;
     /** Number of trained numbers in the file. */

@@ -46,6 +46,7 @@ public:
      * @param model  a model with energies (JumpModel::hasEnergies())
      * @param graph  the atoms it acts on; riding atoms feel nothing
      * @param kind   what of the model acts
+     * @throws OpenMM::OpenMMException if the model has no energies or the graph no model atoms
      */
     LearnedForce(const JumpModel& model, const MolecularGraph& graph, Kind kind = Energy);
     /** Name of the Context's parameter for the network's time channel. */
@@ -59,11 +60,19 @@ public:
     Kind getKind() const { return kind; }
     /** Which of the model's energy heads acts, from 0. */
     int getEnergyHead() const { return energyHead; }
-    /** Set which of the model's energy heads acts, from 0 (default: 0). */
+    /**
+     * Set which of the model's energy heads acts, from 0 (default: 0).
+     *
+     * @throws OpenMM::OpenMMException for a negative number; one that the model does not have is found in a Context
+     */
     void setEnergyHead(int head);
     /** Value of the parameter Time() in a new Context. */
     double getDefaultTime() const { return defaultTime; }
-    /** Set the value of the parameter Time() in a new Context, 0 to 1 (default: 0). */
+    /**
+     * Set the value of the parameter Time() in a new Context, 0 to 1 (default: 0).
+     *
+     * @throws OpenMM::OpenMMException if it is outside of that
+     */
     void setDefaultTime(double time);
     /** Whether the network runs in double precision. */
     bool getUseDoublePrecision() const { return doublePrecision; }

@@ -54,13 +54,6 @@ public:
         if (!values.empty())
             array.upload(values);
     }
-    /** Add a mixed number to the arguments of a kernel. */
-    void addMixed(OpenMM::ComputeKernel kernel, double value) const {
-        if (mixedIsDouble())
-            kernel->addArg(value);
-        else
-            kernel->addArg((float)value);
-    }
     /** Set a mixed number among the arguments of a kernel. */
     void setMixed(OpenMM::ComputeKernel kernel, int index, double value) const {
         if (mixedIsDouble())

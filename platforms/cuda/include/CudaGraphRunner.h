@@ -4,7 +4,6 @@
 #include <ATen/cuda/CUDAGraph.h>
 
 #include <memory>
-#include <string>
 
 #include "openmmjump/network/sampling/SamplerRunner.h"
 

@@ -30,12 +30,14 @@ def boltzmann_weights(energies: Energies, temperature: Number = 300.0, residues:
         [conformations], sum 1; 0 where there is no energy, and everywhere if there is none at all
 
     Raises:
-        ValueError: if the temperature or the number of residues is not above 0 and finite
+        ValueError: if the temperature is not above 0 and finite, or the number of residues no whole number above 0
         TypeError: if something is no number, or has another dimension
     """
     kelvin = to_unit(temperature, unit.kelvin, "temperature")
     if not 0 < kelvin < np.inf or not residues > 0:
         raise ValueError(f"temperature and residues must be above 0, not {kelvin} and {residues}")
+    if residues != int(residues):
+        raise ValueError(f"the number of residues must be a whole number, not {residues}")
     values = _as_energies(energies).tolist()
     return np.array(openmmjump.EnergyAnnotator.computeBoltzmannWeights(values, kelvin, int(residues)))
 
@@ -47,11 +49,17 @@ def pairwise_preferences(energies: Energies, min_difference: Number = 0.0) -> It
         energies: kJ/mol, [conformations]; None or NaN where there is none, which is in no pair
         min_difference: kJ/mol; pairs that are closer are left out, as are pairs of equal energies
 
-    Yields:
-        (winner, loser, dE): indices of the lower and of the higher energy, and the difference, above 0, kJ/mol
+    Returns:
+        (winner, loser, dE) one after the other: indices of the lower and of the higher energy, and the difference,
+        above 0, kJ/mol
+
+    Raises:
+        TypeError: if something is no number, or has another dimension
     """
-    values = _as_energies(energies)
-    least = to_unit(min_difference, unit.kilojoules_per_mole, "least difference")
+    return _pairs(_as_energies(energies), to_unit(min_difference, unit.kilojoules_per_mole, "least difference"))
+
+
+def _pairs(values: NDArray[np.float64], least: float) -> Iterator[tuple[int, int, float]]:
     order = [int(i) for i in np.argsort(values, kind="stable") if np.isfinite(values[i])]
     for place, winner in enumerate(order):
         for loser in order[place + 1 :]:

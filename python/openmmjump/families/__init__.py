@@ -20,7 +20,8 @@ FAMILIES = {family.name: family for family in (PVB, UNISIM)}
 ENTRY_POINTS = "openmmjump.families"
 
 _added: dict[str, Family] = {}
-_searched = False
+#: Why families of entry points are not there, a phrase for each; None before they were looked for.
+_failures: list[str] | None = None
 
 
 def register(family: Family) -> None:
@@ -45,11 +46,14 @@ def unregister(name: str) -> None:
 
 def list_families() -> list[Family]:
     """All families: those of this package, then those that were added and those of entry points."""
-    global _searched
-    if not _searched:
-        _searched = True
+    global _failures
+    if _failures is None:
+        _failures = []
         for entry in entry_points(group=ENTRY_POINTS):
-            register(entry.load())
+            try:
+                register(entry.load())
+            except Exception as error:  # a broken package must not take the others with it; find() tells of it
+                _failures.append(f"the entry point '{entry.name}' can't be loaded: {' '.join(str(error).split())}")
     return [*FAMILIES.values(), *_added.values()]
 
 
@@ -61,7 +65,8 @@ def find(name: str) -> Family:
     """
     known = {family.name: family for family in list_families()}
     if name not in known:
-        raise ValueError(f"There is no family called '{name}' in Python; there are {', '.join(known)}.")
+        there = "; ".join([f"there are {', '.join(known)}", *(_failures or [])])
+        raise ValueError(f"There is no family called '{name}' in Python; {there.removesuffix('.')}.")
     return known[name]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -95,9 +96,12 @@ def limits_of(row: Any) -> dict[str, float]:
 
 
 def fault_of(error: ValueError) -> Fault:
-    """The key that an error of the C++ table names, and the rest of its sentence: "PVB config: KEY is ..."."""
-    key, sentence = str(error).split(": ", 1)[1].split(" ", 1)
-    return key, sentence
+    """The key that an error of the C++ table names, and the rest of its sentence: "PVB config: KEY is ...".
+
+    There is no key if the sentence is another.
+    """
+    match = re.fullmatch(r"[^:]*: (\w+) (.*)", str(error), re.DOTALL)
+    return match.groups() if match else ("", str(error))
 
 
 def _field(row: Any, free: bool = False) -> Any:

@@ -36,5 +36,7 @@ def load(
     file = ModelFile.load(models.resolve(model))
     network = families.find(file.family).network({**file.config, **settings}, file.tensors)
     network.time_grid, network.length_scale = file.time_grid, file.length_scale
-    network.lag_time, network.temperature = file.lag_time, file.temperature
+    # Where they are settings of the network, too, they may have been replaced.
+    network.lag_time = network.config.get("lag_time", file.lag_time)
+    network.temperature = network.config.get("temperature", file.temperature)
     return network.to(device, dtype)

@@ -107,7 +107,10 @@ class NetworkModule(nn.Module):
         family = _network.family(self.family)
         if not isinstance(noise, Tensor) or not family.has_time_grid:
             return uniform_grid(family.default_steps)
-        return uniform_grid(next(n for n in range(1, len(noise) + 2) if self.draws(n) == len(noise)))
+        steps = next((n for n in range(1, len(noise) + 2) if self.draws(n) == len(noise)), None)
+        if steps is None:
+            raise ValueError(f"The noise holds {len(noise)} draws, which fit no number of steps.")
+        return uniform_grid(steps)
 
     def _sampler(self, grid: list[float]) -> Any:
         tensors = {name: parameter.detach() for name, parameter in self.named_parameters()}

@@ -38,7 +38,7 @@ def _family(raw: Mapping[str, Any]) -> Family | None:
 
 def _family_of(stage: Stage) -> str:
     """The name of the family that a stage is of."""
-    return next(family.name for family in families.list_families() if isinstance(stage, family.stages()))
+    return next(family.name for family in families.list_families() if type(stage) in family.stages())
 
 
 def _section(family: Family, section: str) -> type:

@@ -67,7 +67,7 @@ def model_file(weights: Mapping[str, torch.Tensor], run: Run) -> ModelFile:
 def provenance(run: Run) -> dict[str, Any]:
     """Where the weights come from; no folders of the machine."""
     config = run.config
-    settings = as_dict(map_paths(config, lambda path: Path(path).name))
+    settings = as_dict(map_paths(config, lambda path: Path(path).name if Path(path).is_absolute() else path))
     for name in ("output", "cache"):
         settings.pop(name)
     return {

@@ -217,10 +217,6 @@ class Items:
     sets: np.ndarray
     first: np.ndarray
 
-    def share(self, rank: int, world: int) -> Items:
-        """The pairs of one of several processes."""
-        return Items(self.sets[rank::world], self.first[rank::world])
-
 
 def draw(sets: Sequence[PairSet], batch: Batch, rng: np.random.Generator) -> Items:
     """Draw a batch of pairs, with replacement."""

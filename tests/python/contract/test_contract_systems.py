@@ -174,7 +174,7 @@ def two_molecules():
 
 
 def test_several_molecules_in_one_graph(name):
-    """Both jump, each of its own accord."""
+    """Both jump, independently."""
     molecule = two_molecules()
     graph = MolecularGraph.fromTopology(molecule.topology, walk(), system=molecule.system)
     assert sorted(set(graph.getMolecules())) == [0, 1]

@@ -19,9 +19,9 @@ def name(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=["Reference", "CPU", "OpenCL"])
+@pytest.fixture(scope="package", params=["Reference", "CPU", "OpenCL"])
 def shared(request):
-    """One Simulation for each platform."""
+    """One Simulation for each platform, for all files in turn."""
     simulation = simulate(request.param, make())
     simulation.context.setVelocitiesToTemperature(300, SEED)
     return request.param, simulation, simulation.context.createCheckpoint()

@@ -58,8 +58,8 @@ def test_sixty_jumps():
     assert total.steps == 60 and total.accepted == sum(r.accepted for r in records) > 50
     assert total.attempts == sum(r.attempts for r in records)
     assert total.repaired == sum(r.repaired for r in records) <= total.accepted
-    for cause, count in total.getRejectionsByReason().items():
-        assert count == sum(r.getRejectionsByReason()[cause] for r in records)
+    for reason, count in total.getRejectionsByReason().items():
+        assert count == sum(r.getRejectionsByReason()[reason] for r in records)
     for record in records:  # each proposal is accepted or rejected; a repair is one more try
         rejected = sum(record.getRejectionsByReason().values())
         assert rejected + record.accepted - record.repaired <= record.attempts <= rejected + record.accepted
@@ -72,7 +72,7 @@ def test_sixty_jumps():
 
 
 @pytest.mark.parametrize(
-    ("cause", "gate"),
+    ("reason", "gate"),
     [
         ("broken_bond", {"minBondRatio": 0.0, "maxBondRatio": 0.1}),
         ("clash", {"checkBonds": False, "clashRatio": 50.0}),
@@ -80,8 +80,8 @@ def test_sixty_jumps():
         ("energy", {"maxEnergyIncrease": 1e-12}),
     ],
 )
-def test_an_absurd_gate_rejects_everything(name, cause, gate):
-    """Every proposal is counted by its cause, and without dynamics the state stays as it was, bit for bit."""
+def test_an_absurd_gate_rejects_everything(name, reason, gate):
+    """Every proposal is counted by its reason, and without dynamics the state stays as it was, bit for bit."""
     integrator = make(steps=0)
     thresholds = GateSettings()
     for setting, value in gate.items():
@@ -90,16 +90,16 @@ def test_an_absurd_gate_rejects_everything(name, cause, gate):
     integrator.setMaxAttempts(2)
     integrator.setRepairSettings(RepairSettings(policy=RepairSettings.Never))
     made = simulate(name, integrator, without_update())
-    if cause == "energy":
+    if reason == "energy":
         openmm.LocalEnergyMinimizer.minimize(made.context, 0.1)
     made.context.setVelocitiesToTemperature(300, 1)
     kept = positions(made), velocities(made)
     made.step(2)
     statistics = integrator.getStatistics()
     assert (statistics.steps, statistics.accepted, statistics.attempts, statistics.repaired) == (2, 0, 4, 0)
-    assert statistics.getRejectionsByReason() == dict.fromkeys(reporters.REASONS, 0) | {cause: 4}
+    assert statistics.getRejectionsByReason() == dict.fromkeys(reporters.REASONS, 0) | {reason: 4}
     last = integrator.getLastJump()
-    assert not last.accepted and last.getRejectionName() == cause and last.attempts == 2
+    assert not last.accepted and last.getRejectionName() == reason and last.attempts == 2
     assert np.array_equal(positions(made), kept[0]) and np.array_equal(velocities(made), kept[1])
     assert made.context.getStepCount() == 2
     assert made.context.getTime().value_in_unit(PS) == pytest.approx(2 * LAG)

@@ -29,6 +29,7 @@ public:
         bool hasDensity = false;        ///< whether the density of a proposal can be computed
         bool hasEnergies = false;       ///< whether a model can be an EnergyModel
         bool takesLagTime = false;      ///< whether a model covers a range of lag times
+        bool takesTemperature = false;  ///< whether a jump depends on the temperature that it is asked for
         bool isDoublePrecision = false; ///< whether it always works in double precision
     };
     virtual ~ModelFamily() = default;
@@ -56,7 +57,8 @@ public:
      *
      * @param settings  of the model; absent ones have their defaults
      * @param tensors   all of one floating point type, on one device; they must not change any more
-     * @param timeGrid  times of the sampler's steps, 0 to 1; empty for the published ones
+     * @param timeGrid  times of the sampler's steps, 0 to 1; empty for the published ones. Of no meaning to a family
+     * that has none
      * @throws std::invalid_argument if the tensors are not those the settings ask for, or the grid does not fit
      */
     virtual std::unique_ptr<Sampler> makeSampler(const SettingValues& settings, const TensorMap& tensors,

@@ -1,6 +1,5 @@
 #include "families/mixture/MixtureFamily.h"
 #include "openmmjump/network/families/mixture/MixtureSampler.h"
-#include <stdexcept>
 
 namespace JumpPlugin {
 
@@ -34,10 +33,7 @@ TensorMap MixtureFamily::initialize(const SettingValues& settings, uint64_t seed
 }
 
 std::unique_ptr<Sampler> MixtureFamily::makeSampler(const SettingValues& settings, const TensorMap& tensors,
-                                                    const std::vector<double>& timeGrid) const {
-    if (!timeGrid.empty() && timeGrid != std::vector<double>{0, 1})
-        throw std::invalid_argument("a model of the family '" + getName() +
-                                    "' draws in one step and takes no time grid.");
+                                                    const std::vector<double>&) const {
     return std::make_unique<MixtureSampler>(MixtureConfig::fromValues(settings), tensors);
 }
 

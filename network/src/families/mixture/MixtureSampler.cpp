@@ -76,13 +76,13 @@ Tensor MixtureSampler::sample(const JumpInputs& inputs) const {
     return torch::cat(result);
 }
 
-double MixtureSampler::computeLogDensity(const MoleculeBatch& batch, const Tensor& x0, const Tensor& x1) const {
+double MixtureSampler::computeLogDensity(const JumpInputs& inputs, const Tensor& x1) const {
     torch::NoGradGuard noGrad;
-    checkBatch(batch);
+    checkBatch(inputs.batch);
     double sum = 0;
-    for (int64_t first = 0; first < batch.getNumAtoms(); first += config.numAtoms) {
+    for (int64_t first = 0; first < inputs.batch.getNumAtoms(); first += config.numAtoms) {
         const auto rows = [&](const Tensor& all) { return all.narrow(0, first, config.numAtoms); };
-        const Tensor residual = rows(x1).to(options()).reshape({1, -1}) - drift(rows(x0));
+        const Tensor residual = rows(x1).to(options()).reshape({1, -1}) - drift(rows(inputs.x0));
         const Tensor white = torch::linalg_solve_triangular(cholesky, residual.unsqueeze(2), false);
         sum += (logNorms - 0.5 * white.square().sum({1, 2})).logsumexp(0).item<double>();
     }

@@ -7,7 +7,7 @@ using torch::Tensor;
 
 BridgeSampler::BridgeSampler(std::shared_ptr<const PvbNetwork> network, std::vector<double> timeGrid,
                              Dynamics dynamics) :
-    GridSampler("BridgeSampler", timeGrid.empty() ? makeUniformGrid(10) : std::move(timeGrid),
+    GridSampler("BridgeSampler", timeGrid.empty() ? makeUniformGrid(PublishedSteps) : std::move(timeGrid),
                 dynamics == Dynamics::Ode ? 0 : network->getConfig().sigma, network->getConfig().stepNoise,
                 dynamics == Dynamics::Ode ? 1 : network->getConfig().order),
     network(std::move(network)), dynamics(dynamics) {

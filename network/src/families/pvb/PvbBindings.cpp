@@ -54,23 +54,14 @@ void bindNetwork(py::module& module) {
             py::arg("atoms"), py::arg("x0"), py::arg("t"), py::arg("y0"), py::arg("yt"), ReleaseGil());
 }
 
-std::unique_ptr<NoiseSource> toNoise(const std::pair<Tensor, OptionalTensor>& tensors) {
-    return std::make_unique<TensorNoise>(tensors.first, orNothing(tensors.second));
-}
-
 void bindSampler(py::module& module) {
     module.def(
         "jump_pvb",
-        [](std::shared_ptr<PvbNetwork> network, const MoleculeBatch& atoms, const Tensor& x0,
-           const std::variant<std::vector<NoiseStream>, std::pair<Tensor, OptionalTensor>>& noise,
+        [](std::shared_ptr<PvbNetwork> network, const MoleculeBatch& atoms, const Tensor& x0, const Noise& noise,
            const std::vector<double>& timeGrid, bool ode, const GuidingForce& guidance, bool guidanceAtEndPoint,
            bool allStates) {
             BridgeSampler sampler(network, timeGrid, ode ? BridgeSampler::Dynamics::Ode : BridgeSampler::Dynamics::Sde);
-            std::unique_ptr<NoiseSource> source;
-            if (auto streams = std::get_if<std::vector<NoiseStream>>(&noise))
-                source = std::make_unique<CounterNoise>(*streams);
-            else
-                source = toNoise(std::get<std::pair<Tensor, OptionalTensor>>(noise));
+            const auto source = makeNoise(noise);
             const JumpInputs inputs{atoms, x0, *source, {guidance.value_or(nullptr), guidanceAtEndPoint}};
             return allStates ? sampler.sampleStates(inputs) : sampler.sample(inputs);
         },

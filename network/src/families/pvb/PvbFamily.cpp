@@ -6,7 +6,7 @@ namespace JumpPlugin {
 ModelFamily::Traits PvbFamily::getTraits() const {
     Traits traits;
     traits.samplerType = "bridge";
-    traits.defaultSteps = 10;
+    traits.defaultSteps = BridgeSampler::PublishedSteps;
     return traits;
 }
 

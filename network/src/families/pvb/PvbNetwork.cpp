@@ -22,8 +22,8 @@ bool startsWith(const std::string& text, const std::string& start) {
     return text.compare(0, start.size(), start) == 0;
 }
 
-void listTower(std::vector<PvbNetwork::TensorShape>& list, const std::string& prefix, const PvbConfig& config,
-               int64_t layers, int64_t nodeDim) {
+void listTower(std::vector<NamedShape>& list, const std::string& prefix, const PvbConfig& config, int64_t layers,
+               int64_t nodeDim) {
     const int64_t h = config.hiddenDim, r = config.rbfDim;
     list.push_back({prefix + "atom_embedding.weight", {MoleculeBatch::NumAtomTypes, nodeDim}});
     list.push_back({prefix + "block_embedding.weight", {MoleculeBatch::NumBlockTypes, nodeDim}});
@@ -32,10 +32,8 @@ void listTower(std::vector<PvbNetwork::TensorShape>& list, const std::string& pr
     list.push_back({prefix + "distance_expansion.betas", {r}});
     const std::string neighbor = prefix + "neighbor_embedding.";
     list.push_back({neighbor + "embedding.weight", {MoleculeBatch::NumAtomTypes, h}});
-    list.push_back({neighbor + "distance_proj.weight", {h, 2 * r}});
-    list.push_back({neighbor + "distance_proj.bias", {h}});
-    list.push_back({neighbor + "combine.weight", {h, 2 * h}});
-    list.push_back({neighbor + "combine.bias", {h}});
+    listLinear(list, neighbor + "distance_proj", h, 2 * r);
+    listLinear(list, neighbor + "combine", h, 2 * h);
     for (int64_t layer = 0; layer < layers; layer++)
         listTransformerLayer(list, prefix + "attention_layers." + std::to_string(layer) + ".", h, 2 * r);
     list.push_back({prefix + "out_norm.weight", {h}});
@@ -43,8 +41,8 @@ void listTower(std::vector<PvbNetwork::TensorShape>& list, const std::string& pr
 }
 
 /** Published tensors that a network may do without. */
-std::vector<PvbNetwork::TensorShape> listOptional(const PvbConfig& config) {
-    std::vector<PvbNetwork::TensorShape> list;
+std::vector<NamedShape> listOptional(const PvbConfig& config) {
+    std::vector<NamedShape> list;
     if (config.encoder == PvbConfig::Encoder::Learned)
         list.push_back({"W_vec_mu.weight", {1, config.hiddenDim}});
     if (config.head != PvbConfig::Head::Drift)
@@ -70,11 +68,6 @@ Tensor findBonds(const AtomNeighbors& graph, const torch::TensorOptions& options
 /** The rows of the edges in the published order, for traces. */
 Tensor findEdgeRows(const AtomNeighbors& graph, const MoleculeBatch& batch) {
     return graph.pairs != nullptr ? graph.pairs->edgePair : graph.edges->order(batch);
-}
-
-void record(TensorMap* trace, const std::string& name, const Tensor& value) {
-    if (trace != nullptr)
-        (*trace)[name] = value;
 }
 
 } // namespace
@@ -109,21 +102,16 @@ PvbNetwork::PvbNetwork(const PvbConfig& config, const TensorMap& tensors) : conf
         throw std::invalid_argument("PVB: some tensors of the velocity head vel_ffn are there and some are missing.");
 }
 
-std::vector<PvbNetwork::TensorShape> PvbNetwork::listTensors(const PvbConfig& config) {
-    std::vector<TensorShape> list;
+std::vector<NamedShape> PvbNetwork::listTensors(const PvbConfig& config) {
+    std::vector<NamedShape> list;
     if (config.encoder == PvbConfig::Encoder::Learned) {
         listTower(list, "encoder.", config, config.encoderLayers, config.hiddenDim);
-        list.push_back({"W_vec_log_var.weight", {3, config.hiddenDim}});
-        list.push_back({"W_vec_log_var.bias", {3}});
+        listLinear(list, "W_vec_log_var", 3, config.hiddenDim);
     }
     listTower(list, "decoder.", config, config.layers, config.hiddenDim - 1);
-    list.push_back({"decoder.crs_ffn.layers.0.weight", {config.hiddenDim, 2 * config.hiddenDim}});
-    list.push_back({"decoder.crs_ffn.layers.0.bias", {config.hiddenDim}});
-    for (const char* layer : {"2", "4"}) {
-        list.push_back(
-            {std::string("decoder.crs_ffn.layers.") + layer + ".weight", {config.hiddenDim, config.hiddenDim}});
-        list.push_back({std::string("decoder.crs_ffn.layers.") + layer + ".bias", {config.hiddenDim}});
-    }
+    listLinear(list, "decoder.crs_ffn.layers.0", config.hiddenDim, 2 * config.hiddenDim);
+    for (const char* layer : {"2", "4"})
+        listLinear(list, std::string("decoder.crs_ffn.layers.") + layer, config.hiddenDim, config.hiddenDim);
     if (config.reference == PvbConfig::Reference::Vectors)
         list.push_back({"decoder.reference_vectors.weight", {config.hiddenDim, 1}});
     if (config.head == PvbConfig::Head::Drift)

@@ -18,7 +18,7 @@ bool haveGraph(const Tensor& x) {
 } // namespace
 
 InterpolantSampler::InterpolantSampler(std::shared_ptr<const UniSimNetwork> network, std::vector<double> timeGrid) :
-    GridSampler("InterpolantSampler", timeGrid.empty() ? makeUniformGrid(15) : std::move(timeGrid),
+    GridSampler("InterpolantSampler", timeGrid.empty() ? makeUniformGrid(PublishedSteps) : std::move(timeGrid),
                 network->getConfig().sigma(), network->getConfig().stepNoise, network->getConfig().order),
     network(std::move(network)) {
     if (!this->network->getConfig().vectorHeads)

@@ -72,11 +72,7 @@ void bindInterpolant(py::module& module) {
             InterpolantSampler sampler(network, timeGrid);
             if (maxAtoms)
                 sampler.setMaxAtoms(*maxAtoms);
-            std::unique_ptr<NoiseSource> source;
-            if (auto streams = std::get_if<std::vector<NoiseStream>>(&noise))
-                source = std::make_unique<CounterNoise>(*streams);
-            else
-                source = std::make_unique<TensorNoise>(Tensor(), std::get<Tensor>(noise));
+            const auto source = makeNoise(noise, 1); // there is no starting point to draw
             const JumpInputs inputs{atoms, x0, *source, {guidance.value_or(nullptr), guidanceAtEndPoint}};
             return allStates ? sampler.sampleStates(inputs) : sampler.sample(inputs);
         },

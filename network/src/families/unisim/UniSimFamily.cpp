@@ -18,7 +18,7 @@ std::shared_ptr<const UniSimNetwork> makeNetwork(const SettingValues& settings, 
 ModelFamily::Traits UniSimFamily::getTraits() const {
     Traits traits;
     traits.samplerType = "interpolant";
-    traits.defaultSteps = 15;
+    traits.defaultSteps = InterpolantSampler::PublishedSteps;
     traits.movesHydrogens = true;
     traits.hasEnergies = true;
     return traits;

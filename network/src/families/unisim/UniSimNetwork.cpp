@@ -4,7 +4,6 @@
 #include "openmmjump/network/families/unisim/RadiusGraph.h"
 #include "openmmjump/network/families/unisim/UniSimVocabulary.h"
 #include "openmmjump/network/layers/EquivariantAttention.h"
-#include <cmath>
 #include <stdexcept>
 
 using namespace JumpPlugin;
@@ -15,12 +14,7 @@ namespace {
 const std::string Family = "UniSim", Base = "encoder.net.", Kernel = "guidance.net.";
 const char* const GuidanceHeadNames[] = {"guidance.b0.", "guidance.b1.", "guidance.m."};
 
-using ShapeList = std::vector<UniSimNetwork::TensorShape>;
-
-void listLinear(ShapeList& list, const std::string& name, int64_t outputs, int64_t inputs) {
-    list.push_back({name + ".weight", {outputs, inputs}});
-    list.push_back({name + ".bias", {outputs}});
-}
+using ShapeList = std::vector<NamedShape>;
 
 void listEncoder(ShapeList& list, const std::string& prefix, const UniSimConfig& config) {
     const int64_t h = config.hiddenDim, r = config.rbfDim, d = config.expansionDim, a = UniSimVocabulary::Size;
@@ -71,7 +65,7 @@ UniSimNetwork::UniSimNetwork(const UniSimConfig& config, const TensorMap& tensor
     checkTensors(Family, tensors, listTensors(config));
 }
 
-std::vector<UniSimNetwork::TensorShape> UniSimNetwork::listTensors(const UniSimConfig& config) {
+std::vector<NamedShape> UniSimNetwork::listTensors(const UniSimConfig& config) {
     ShapeList list;
     listEncoder(list, Base, config);
     for (int64_t head = 0; head < config.energyHeads; head++)

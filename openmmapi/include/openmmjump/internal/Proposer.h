@@ -37,9 +37,10 @@ public:
     /**
      * Load the network to run on the CPU.
      *
+     * @param runner  runs the sampling of a jump; null runs it as it is
      * @throws OpenMM::OpenMMException if the model file does not hold the network it promises
      */
-    explicit Proposer(const ProposerSettings& settings);
+    explicit Proposer(const ProposerSettings& settings, std::unique_ptr<SamplerRunner> runner = nullptr);
     /**
      * Load the network to run on a CUDA device, in the stream that is current there when propose() is called.
      *
@@ -64,7 +65,7 @@ public:
     GuidanceCost propose(const AtomArray& positions, const AtomArray& proposal, const JumpConditions& jump,
                          const Guidance& guidance = Guidance(), const ForceSource& source = ForceSource());
     /**
-     * How much more probable the way back is than the way there.
+     * How much more probable the way back is than the way there, in the jump that propose() was last called for.
      *
      * @param positions, proposal  as in propose()
      * @return ln q(positions | proposal) - ln q(proposal | positions)

@@ -84,9 +84,7 @@ class PVB(NativeNetwork):
                 the transposed Jacobian of the network.
             all_states: return every point, (steps + 1, N, 3), the first being Y0; or else only the last, (N, 3).
         """
-        given: Any = list(noise)
-        if isinstance(noise, Tensor):
-            given = noise[0], noise[1:] if len(noise) > 1 else None
+        given: Any = noise if isinstance(noise, Tensor) else list(noise)
         grid = self.times(noise, time_grid)
         return _network.jump_pvb(
             self.native(), atoms._batch, x0, given, grid, ode, guidance, guidance_at_end_point, all_states

@@ -21,7 +21,7 @@ enum class SettingSection {
     Architecture,
     /** in `sampler` */
     Sampler,
-    /** beside them: what the file says of the model as a whole, such as its temperature */
+    /** beside them: what the file says of the model as a whole, `temperature` or `lag_time` */
     Model
 };
 

@@ -50,7 +50,7 @@ public:
 
     const ModelMetadata& getMetadata() const { return metadata; }
     /** The family of networks it belongs to. */
-    const ModelFamily& getFamily() const { return metadata.getFamily(); }
+    const ModelFamily& getFamily() const { return *family; }
     /** What the file is called in messages. */
     const std::string& getFileName() const { return file.getName(); }
     /** The metadata entry as it stands in the file. */
@@ -70,6 +70,7 @@ private:
     SafetensorsFile file;
     std::string text;
     ModelMetadata metadata;
+    const ModelFamily* family;
 };
 
 } // namespace JumpPlugin

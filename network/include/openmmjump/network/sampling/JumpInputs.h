@@ -20,9 +20,9 @@ struct JumpInputs {
     const NoiseSource& noise;
     /** steers the sampler's steps */
     SamplerGuidance guidance = {};
-    /** how far the jump goes, in ps; for families with one lag time it is the file's */
+    /** how far the jump goes, in ps */
     double lagTime = 0;
-    /** temperature of the jump in K; for families with one temperature it is the file's */
+    /** temperature of the jump in K: the integrator's, which may not be that of the training data */
     double temperature = 0;
 };
 

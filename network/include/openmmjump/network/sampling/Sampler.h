@@ -38,14 +38,14 @@ public:
     /** Whether computeLogDensity() can be asked. */
     virtual bool hasDensity() const { return false; }
     /**
-     * How probable it is that x1 follows x0.
+     * How probable it is that a conformation follows the present one.
      *
-     * @param x0, x1  (N, 3) conformations
-     * @return ln q(x1 | x0), x in the length unit of the model
+     * @param inputs  of the jump; noise and guidance do not matter
+     * @param x1      (N, 3) the next conformations, in the length unit of the model
+     * @return ln q(x1 | x0)
      * @throws std::logic_error if the density of this sampler cannot be computed
      */
-    virtual double computeLogDensity(const MoleculeBatch& batch, const torch::Tensor& x0,
-                                     const torch::Tensor& x1) const;
+    virtual double computeLogDensity(const JumpInputs& inputs, const torch::Tensor& x1) const;
 };
 
 } // namespace JumpPlugin

@@ -35,8 +35,7 @@ public:
     torch::Tensor sample(const JumpInputs& inputs) const override;
     bool dependsOnPosition() const override { return true; }
     bool hasDensity() const override { return true; }
-    double computeLogDensity(const MoleculeBatch& batch, const torch::Tensor& x0,
-                             const torch::Tensor& x1) const override;
+    double computeLogDensity(const JumpInputs& inputs, const torch::Tensor& x1) const override;
 
 private:
     void checkBatch(const MoleculeBatch& batch) const;

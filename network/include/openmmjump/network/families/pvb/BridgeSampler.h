@@ -15,6 +15,8 @@ namespace JumpPlugin {
  */
 class BridgeSampler : public GridSampler {
 public:
+    /** Published number of steps, all equal. */
+    static constexpr int64_t PublishedSteps = 10;
     enum class Dynamics {
         /** the drift with noise */
         Sde,
@@ -24,7 +26,7 @@ public:
 
     /**
      * @param network   the network
-     * @param timeGrid  rising times, the first 0 and the last 1; empty means the published ten equal steps
+     * @param timeGrid  rising times, the first 0 and the last 1; empty means PublishedSteps equal steps
      * @throws std::invalid_argument for a grid that does not rise from 0 to 1
      */
     explicit BridgeSampler(std::shared_ptr<const PvbNetwork> network, std::vector<double> timeGrid = {},

@@ -35,8 +35,6 @@ public:
     struct Fields {
         torch::Tensor velocity, drift;
     };
-    /** Name and shape of a tensor. */
-    using TensorShape = std::pair<std::string, std::vector<int64_t>>;
 
     /**
      * Make a network of tensors named as in the published state dict. The tensors are shared, not copied.
@@ -50,7 +48,7 @@ public:
      * encoder is fixed. The published but unused `W_vec_mu.weight`, and the velocity head of an endpoint network, are
      * optional and not listed.
      */
-    static std::vector<TensorShape> listTensors(const PvbConfig& config);
+    static std::vector<NamedShape> listTensors(const PvbConfig& config);
     /**
      * Fresh float32 tensors: embeddings N(0,1), weights Xavier uniform (heads: Xavier normal), biases 0
      * (docs/theory/pvb.md, equations 7 and 19).

@@ -23,19 +23,21 @@ namespace JumpPlugin {
  * (docs/theory/unisim.md, equation 23). A guidance callback is added to the drift as it is.
  *
  * A jump that runs away, to where there is no RadiusGraph, gives NaN for all atoms of the batch and no error: it is for
- * the caller to refuse, as any other conformation that makes no sense.
+ * the caller to reject, as any other conformation that makes no sense.
  *
  * The noise moves the centre of mass, as published: it diffuses by sigma / sqrt(number of atoms) in a jump. Whether
  * that stays is said by the model file, see ModelMetadata::preservesCenterOfMass.
  */
 class InterpolantSampler : public GridSampler {
 public:
+    /** Published number of steps, all equal. */
+    static constexpr int64_t PublishedSteps = 15;
     /** Atoms that are evaluated at once unless setMaxAtoms() says otherwise: some GB in single precision. */
     static constexpr int64_t DefaultMaxAtoms = 20000;
 
     /**
      * @param network   the network
-     * @param timeGrid  rising times, the first 0 and the last 1; empty means the published fifteen equal steps
+     * @param timeGrid  rising times, the first 0 and the last 1; empty means PublishedSteps equal steps
      * @throws std::invalid_argument for a network without vector heads, or a grid that does not rise from 0 to 1
      */
     explicit InterpolantSampler(std::shared_ptr<const UniSimNetwork> network, std::vector<double> timeGrid = {});
@@ -51,7 +53,6 @@ public:
      * @throws std::invalid_argument for a negative number
      */
     void setMaxAtoms(int64_t atoms);
-    int64_t getMaxAtoms() const { return maxAtoms; }
 
     /**
      * The drift in A, (N, 3), the learned guidance included.

@@ -50,8 +50,6 @@ public:
         Fields fields;
         torch::Tensor guidance;
     };
-    /** Name and shape of a tensor. */
-    using TensorShape = std::pair<std::string, std::vector<int64_t>>;
 
     /**
      * Make a network of named tensors. The tensors are shared, not copied.
@@ -65,7 +63,7 @@ public:
      * and `denoiser.`; the guidance kernel's network under `guidance.net.` and its heads `guidance.b0.`, `guidance.b1.`
      * and `guidance.m.`.
      */
-    static std::vector<TensorShape> listTensors(const UniSimConfig& config);
+    static std::vector<NamedShape> listTensors(const UniSimConfig& config);
     /**
      * Fresh float32 tensors: embeddings N(0,1), weights Xavier uniform (heads: Xavier normal), biases 0; radial
      * functions as published (docs/theory/pvb.md, equations 7 and 19).

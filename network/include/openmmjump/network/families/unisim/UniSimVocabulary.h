@@ -2,7 +2,6 @@
 #define OPENMMJUMP_NETWORK_UNISIMVOCABULARY_H_
 
 #include <cstdint>
-#include <string>
 
 namespace JumpPlugin {
 
