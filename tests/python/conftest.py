@@ -1,4 +1,4 @@
-"""Which slow tests are run (all, none, or a third that changes with a number), lines for the end of a run, the toy family."""
+"""Which slow tests are run (all, none, or a third that changes with a number), lines for the end of a run, a toy."""
 
 from __future__ import annotations
 
