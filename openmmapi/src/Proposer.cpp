@@ -171,6 +171,8 @@ private:
     unique_ptr<SamplerRunner> runner;
 };
 
+Proposer::Proposer(const ProposerSettings& settings) : Proposer(settings, nullptr) {}
+
 Proposer::Proposer(const ProposerSettings& settings, unique_ptr<SamplerRunner> runner) :
     impl(translateErrors([&] { return make_unique<Impl>(settings, torch::kCPU, std::move(runner)); })) {}
 

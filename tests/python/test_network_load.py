@@ -25,7 +25,9 @@ def test_shipped_models_are_ready(name):
     tensors = {name: tensor.double() for name, tensor in file.tensors.items()}
     sampler = _network.family(file.family).make_sampler(file.config, tensors, file.time_grid)
     end = network.jump(atoms, x0, streams)
-    torch.testing.assert_close(end, sampler.sample(atoms._batch, x0, streams), rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        end, sampler.sample(atoms._batch, x0, streams, lag_time=file.lag_time, temperature=300), rtol=0, atol=1e-9
+    )
     states = network.jump(atoms, x0, streams, all_states=True)
     assert states.shape == (len(network.time_grid), 4, 3) and torch.equal(states[-1], end)
 

@@ -40,7 +40,8 @@ public:
      * @param runner  runs the sampling of a jump; null runs it as it is
      * @throws OpenMM::OpenMMException if the model file does not hold the network it promises
      */
-    explicit Proposer(const ProposerSettings& settings, std::unique_ptr<SamplerRunner> runner = nullptr);
+    Proposer(const ProposerSettings& settings, std::unique_ptr<SamplerRunner> runner);
+    explicit Proposer(const ProposerSettings& settings);
     /**
      * Load the network to run on a CUDA device, in the stream that is current there when propose() is called.
      *
