@@ -29,7 +29,7 @@ PACKAGE_FOLDERS := $(wildcard network openmmapi serialization platforms wrappers
 PACKAGE_FILES := $(shell find $(PACKAGE_FOLDERS) -type f -not -path '*/__pycache__/*' -not -path '*/tests/*') \
     CMakeLists.txt pyproject.toml README.md LICENSE
 
-.PHONY: help setup test build-cpp build-sanitizers test-cpp test-sanitizers test-python toy-family test-slow demo format lint clean
+.PHONY: help setup test build-cpp build-sanitizers test-cpp test-sanitizers test-python toy-family test-slow demo figures format lint clean
 .DELETE_ON_ERROR:
 
 help:  ## list these commands
@@ -66,6 +66,9 @@ test-python: toy-family
 
 test-slow: toy-family  ## run the slow tests that `make test` leaves out
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m slow $(PYTEST_ARGS)
+
+figures: setup  ## write the figures of docs/figures into the pages
+	$(BIN)/python -m openmmjump.evaluation.report docs/figures/demo.json --update README.md docs/demo.md docs/guidance.md
 
 format: $(STAMPS)/tools  ## format all code
 	clang-format -i $(CXX_FILES)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 from openmmjump import _network
+from openmmjump.evaluation.report import update
 from openmmjump.families.reference import reference
 
 ROOT = Path(__file__).parents[2]
@@ -114,3 +116,10 @@ def test_settings_of_model_files_are_documented(family):
     if family != "toy":
         text = (ROOT / "docs" / "model-format.md").read_text()
         assert reference(family) in text, "run: python -m openmmjump.families.reference"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/demo.md", "docs/guidance.md"])
+def test_figures_are_those_of_the_run_that_is_kept(page):
+    summary = json.loads((ROOT / "docs" / "figures" / "demo.json").read_text())
+    text = (ROOT / page).read_text()
+    assert update(text, summary) == text, "run: make figures"

@@ -2,7 +2,8 @@
 
 `python -m openmmjump.evaluation.report demo/summary.json` prints it in Markdown. With `--update README.md docs/demo.md`
 it goes into these files, between the comments that mark its place: all rows between `<!-- all figures` and `<!-- end of
-figures`, and the four that matter most between `<!-- four figures` and the same end.
+figures`, the four that matter most between `<!-- four figures` and the same end, and the raw jumps that the force field
+guides between `<!-- guided figures` and that end.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ALL, FOUR, END = "<!-- all figures", "<!-- four figures", "<!-- end of figures"
+ALL, FOUR, GUIDED, END = "<!-- all figures", "<!-- four figures", "<!-- guided figures", "<!-- end of figures"
 
 Row = tuple[str, str, str]
 
@@ -124,15 +125,33 @@ def headline(summary: dict[str, Any]) -> str:
     return "\n".join([*lines, "", how_made(summary)])
 
 
+def guided(summary: dict[str, Any]) -> str:
+    """The table of raw jumps guided at several strengths in Markdown, with a line that says how it was made.
+
+    Raises:
+        ValueError: if the demo was run without `--guidance`
+    """
+    if not summary.get("guidance"):
+        raise ValueError("the demo was run without --guidance")
+    lines = [
+        "| α | valid | mean energy, kJ/mol | median energy, kJ/mol | JSD of φ/ψ from MD, bits |",
+        "|---|---|---|---|---|",
+    ]
+    for each in summary["guidance"]:
+        energies = f"{each['mean_energy_raw']:.1f} | {each['median_energy_raw']:.1f}"
+        lines.append(f"| {each['alpha']:g} | {each['valid_raw']:.3f} | {energies} | {each['jsd_rama']:.3f} |")
+    return "\n".join([*lines, "", how_made(summary)])
+
+
 def update(text: str, summary: dict[str, Any]) -> str:
     """Put the tables between the marks of a Markdown text.
 
     Raises:
         ValueError: if the text has no place for one
     """
-    places = [(mark, make) for mark, make in ((ALL, markdown), (FOUR, headline)) if mark in text]
+    places = [(mark, make) for mark, make in ((ALL, markdown), (FOUR, headline), (GUIDED, guided)) if mark in text]
     if not places:
-        raise ValueError(f"the text has no line that begins with {ALL!r} or {FOUR!r}")
+        raise ValueError(f"the text has no line that begins with {ALL!r}, {FOUR!r} or {GUIDED!r}")
     for mark, make in places:
         begin = text.index(mark)
         end = text.find(END, begin)
