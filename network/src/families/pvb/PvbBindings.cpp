@@ -2,6 +2,7 @@
 #include "openmmjump/network/families/pvb/AdjointMatching.h"
 #include "openmmjump/network/families/pvb/BridgeLoss.h"
 #include "openmmjump/network/families/pvb/BridgeSampler.h"
+#include "openmmjump/network/families/pvb/SymmetricBridge.h"
 #include "openmmjump/network/sampling/TensorNoise.h"
 
 namespace py = pybind11;
@@ -70,6 +71,47 @@ void bindSampler(py::module& module) {
         py::arg("guidance_at_end_point") = false, py::arg("all_states") = true, ReleaseGil());
 }
 
+void bindSymmetricBridge(py::module& module) {
+    module.def(
+        "internal_coordinates",
+        [](const MoleculeBatch& atoms, const Tensor& x) {
+            const InternalCoordinates coordinates(atoms, 0);
+            std::vector<std::pair<int, std::array<int64_t, 4>>> list;
+            for (const auto& each : coordinates.getCoordinates())
+                list.emplace_back(static_cast<int>(each.kind), each.atoms);
+            return std::make_pair(list, coordinates.computeDerivatives(x));
+        },
+        py::arg("atoms"), py::arg("x"),
+        "Kinds (0 bond, 1 angle, 2 improper, 3 stiff and 4 soft torsion) and atoms of the internal coordinates of the "
+        "first molecule, and their derivatives (coordinates, 3 N).");
+    py::class_<SymmetricBridge>(module, "SymmetricBridge", "A bridge whose path has a density both ways.")
+        .def(py::init([](std::shared_ptr<PvbNetwork> network, const std::vector<double>& timeGrid, double bond,
+                         double angle, double improper, double stiffTorsion, double softTorsion, double anything,
+                         double rotation) {
+                 return SymmetricBridge(network, timeGrid,
+                                        {{bond, angle, improper, stiffTorsion, softTorsion, anything}, rotation});
+             }),
+             py::arg("network"), py::arg("time_grid"), py::kw_only(), py::arg("bond") = CoordinateWidths().bond,
+             py::arg("angle") = CoordinateWidths().angle, py::arg("improper") = CoordinateWidths().improper,
+             py::arg("stiff_torsion") = CoordinateWidths().stiffTorsion,
+             py::arg("soft_torsion") = CoordinateWidths().softTorsion,
+             py::arg("anything") = CoordinateWidths().anything,
+             py::arg("rotation") = SymmetricBridge::Settings().rotationWidth)
+        .def_static("make_grid", &SymmetricBridge::makeGrid, py::arg("steps"), py::arg("power"))
+        .def(
+            "draw",
+            [](const SymmetricBridge& bridge, const MoleculeBatch& atoms, const Tensor& x, const Noise& noise) {
+                const auto source = makeNoise(noise);
+                const SymmetricBridge::Path path = bridge.draw({atoms, x, *source});
+                return std::make_pair(path.points, path.logDensity);
+            },
+            py::arg("atoms"), py::arg("x"), py::arg("noise"), ReleaseGil(),
+            "Points (steps + 1, N, 3) of a path from x, in A, and the logarithms of the density of each molecule's "
+            "part.")
+        .def("log_density", &SymmetricBridge::computeLogDensity, py::arg("atoms"), py::arg("points"), ReleaseGil(),
+             "The logarithms of the density of each molecule's part of a path, given its first point.");
+}
+
 void bindTraining(py::module& module) {
     module.def(
         "bridge_loss",
@@ -104,6 +146,7 @@ void bindTraining(py::module& module) {
 const FamilyBindings bindings([](py::module& module) {
     bindNetwork(module);
     bindSampler(module);
+    bindSymmetricBridge(module);
     bindTraining(module);
 });
 
