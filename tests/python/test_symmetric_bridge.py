@@ -78,7 +78,10 @@ def derivatives(listed, x: np.ndarray) -> np.ndarray:
 def plain_log_density(network, atoms, grid, points: np.ndarray, rotation=0.02, anything=5.0) -> float:
     """The logarithm of the density of a path of one molecule, by eigenvalues in the centred space."""
     sigma, count = network.config["sigma"], points.shape[1]
-    center = lambda v: v - v.mean(0)
+
+    def center(v):
+        return v - v.mean(0)
+
     x = center(points[0])
     size = 3 * count
     axes = np.array([np.cross(np.broadcast_to(axis, x.shape), x).ravel() for axis in np.eye(3)]).T
