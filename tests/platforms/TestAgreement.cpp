@@ -298,9 +298,11 @@ TEST_F(AgreementTest, ThreadsDoNotDisturbEachOther) {
         each.join();
     for (int i = 0; i < 2; i++)
         together[i] = positions(replicas[i]);
-    EXPECT_EQ(alone[0], together[0]);
-    EXPECT_EQ(alone[1], together[1]);
-    EXPECT_NE(alone[0], alone[1]);
+    // Not to the bit: on a busy machine MKL may sum the network's products of matrices in another order, which showed
+    // in one of sixty runs, by 1e-8 nm (none in double precision). Noise of another's would show by 0.1 nm.
+    EXPECT_LT(largestDistance(alone[0], together[0]), 1e-6);
+    EXPECT_LT(largestDistance(alone[1], together[1]), 1e-6);
+    EXPECT_GT(largestDistance(alone[0], alone[1]), 1e-2);
 }
 
 } // namespace

@@ -35,7 +35,7 @@ namespace JumpPlugin {
  */
 class OPENMM_EXPORT_JUMP EnergyAnnotator {
 public:
-    enum Mode { LocalMinimizer = 0, Preconditioned = 1 };
+    enum Mode : int { LocalMinimizer = 0, Preconditioned = 1 };
     /**
      * Make an annotator on the fastest platform that works. Platforms with a choice of precision compute in mixed.
      *

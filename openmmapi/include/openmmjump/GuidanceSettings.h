@@ -21,7 +21,7 @@ namespace JumpPlugin {
  */
 struct OPENMM_EXPORT_JUMP GuidanceSettings {
     /** How the strength changes with the time t of the sampler, which runs from 0 to 1. */
-    enum Schedule {
+    enum Schedule : int {
         /** It does not. */
         Constant = 0,
         /** It falls from full strength to nothing, as 1 - t. */
@@ -33,7 +33,7 @@ struct OPENMM_EXPORT_JUMP GuidanceSettings {
         FromModel = 3
     };
     /** Where the forces are computed. */
-    enum Point {
+    enum Point : int {
         /** At the points of the sampler's path. */
         OnPath = 0,
         /**

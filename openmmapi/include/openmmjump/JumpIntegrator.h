@@ -51,7 +51,7 @@ struct JumpScope;
 class OPENMM_EXPORT_JUMP JumpIntegrator : public OpenMM::CompoundIntegrator {
 public:
     /** How a proposal is accepted. */
-    enum Acceptance {
+    enum Acceptance : int {
         /** A proposal that passes all tests of the gate is accepted. */
         Gate = 0,
         /**

@@ -30,7 +30,7 @@ namespace JumpPlugin {
 class OPENMM_EXPORT_JUMP LearnedForce : public OpenMM::Force {
 public:
     /** What of the model acts. */
-    enum Kind {
+    enum Kind : int {
         /** An energy head: a potential. The forces are its exact gradient. */
         Energy = 0,
         /**

@@ -64,7 +64,7 @@ public:
     };
 
     /** How the local frame of a riding atom is built from its parent p and the reference atoms r1 and r2. */
-    enum FrameType {
+    enum FrameType : int {
         /** Translates with p only (p has no other model atom near it). */
         Translation = 0,
         /** Turns with the direction p->r1 by the smallest rotation (two model atoms only). */

@@ -8,7 +8,7 @@ namespace JumpPlugin {
 /** When and how far a proposal is minimised before its relaxation. */
 struct OPENMM_EXPORT_JUMP RepairSettings {
     /** When a proposal is minimised. */
-    enum Policy {
+    enum Policy : int {
         /** Never: a proposal passes the gate or is rejected. */
         Never = 0,
         /**

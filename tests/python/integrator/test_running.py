@@ -175,8 +175,9 @@ def test_two_simulations_in_two_threads(name):
     for thread in threads:
         thread.join()
     runs[2].integrator.step(3)
-    assert np.array_equal(positions(runs[0]), positions(runs[2]))
-    assert not np.array_equal(positions(runs[0]), positions(runs[1]))
+    # The last bits of the network's sums may depend on how busy the machine is.
+    assert np.abs(positions(runs[0]) - positions(runs[2])).max() < 1e-6
+    assert np.abs(positions(runs[0]) - positions(runs[1])).max() > 1e-2
 
 
 def test_repair_policies_by_name(run):
