@@ -20,6 +20,14 @@ SMALL = {
 WIDTHS = {"bond": 0.03, "angle": 0.0576, "improper": 0.06, "stiff_torsion": 0.16, "soft_torsion": 0.4}
 
 
+def make_network(dtype=torch.float64, **changes) -> PVB:
+    """A network with random weights whose drift is small, so that a path does not leave all sense."""
+    network = PVB.initialize({**SMALL, **changes}, seed=3).to(dtype)
+    with torch.no_grad():
+        network.get_parameter("drf_ffn.so3_norm.gamma").mul_(0.01)
+    return network
+
+
 def chain(count: int = 4, copies: int = 1) -> Atoms:
     """A chain of carbon atoms."""
     atoms = Atoms([5] * count, [5] * count, [list(range(count - 1)), list(range(1, count))])
@@ -129,11 +137,11 @@ def test_derivatives_of_internal_coordinates(case):
 @pytest.mark.parametrize("case", [dipeptide, ring], ids=["dipeptide", "ring"])
 def test_densities_are_those_of_a_plain_implementation(case):
     atoms, x = case()
-    network = PVB.initialize(SMALL, seed=3).double()
+    network = make_network()
     grid = _network.SymmetricBridge.make_grid(6, 1.8)
     bridge = _network.SymmetricBridge(network.native(), grid)
     points, forward = bridge.draw(atoms._batch, torch.tensor(x), [NoiseStream(seed=4, jump=2)])
-    assert points.shape == (7, len(x), 3) and np.abs(points[-1].numpy() - x).max() > 0.05
+    assert points.shape == (7, len(x), 3) and np.abs(points[-1].numpy() - x).max() > 0.01
     np.testing.assert_allclose(points.mean(1), points[0].mean(0).expand(7, 3), atol=1e-12)  # the centre stays
     assert float(forward) == pytest.approx(plain_log_density(network, atoms, grid, points.numpy()), abs=1e-7)
     assert float(bridge.log_density(atoms._batch, points)) == pytest.approx(float(forward), abs=1e-9)
@@ -143,7 +151,7 @@ def test_densities_are_those_of_a_plain_implementation(case):
 
 
 def test_molecules_of_a_batch_are_as_if_alone():
-    network = PVB.initialize(SMALL, seed=3).double()
+    network = make_network()
     bridge = _network.SymmetricBridge(network.native(), _network.SymmetricBridge.make_grid(4, 2))
     x = torch.tensor(place(*sample_target(3, np.random.default_rng(1))))
     streams = [NoiseStream(seed=1, jump=k) for k in range(3)]
@@ -260,8 +268,8 @@ def deviations(x: np.ndarray, exact) -> list[float]:
 def test_moves_accepted_on_their_paths_are_exact():
     """Chains that begin as the target has them stay so, though the network knows nothing of it; a rule that takes no
     notice of the path does not."""
-    network = PVB.initialize({**SMALL, "sigma": 0.5}, seed=3)
-    bridge = _network.SymmetricBridge(network.native(), _network.SymmetricBridge.make_grid(5, 1.8), bond=0.04)
+    network = make_network(torch.float32, sigma=0.05)
+    bridge = _network.SymmetricBridge(network.native(), _network.SymmetricBridge.make_grid(4, 1.8), bond=0.04)
     rng = np.random.default_rng(5)
     exact = sample_target(200_000, rng)
     start = place(*sample_target(1500, rng))
