@@ -101,6 +101,15 @@ def _methods_of(*classes: type) -> Callable[[type], type]:
     return extend
 
 
+def _find_behind(known: Any, cls: Any) -> Any:
+    """An object of OpenMM as what it is, one of our classes, which OpenMM's wrapper doesn't know."""
+    if isinstance(known, cls):
+        return known
+    found = cls._cast(known)
+    found._owner = known  # lives as long as its user
+    return found
+
+
 class _Copied:
     """Copies are made through the pickle."""
 
@@ -298,11 +307,7 @@ class _Integrator:
         OpenMMException
             if it is another Integrator
         """
-        if isinstance(integrator, api.JumpIntegrator):
-            return integrator
-        jump = api.JumpIntegrator._cast(integrator)
-        jump._owner = integrator  # lives as long as its user
-        return jump
+        return _find_behind(integrator, api.JumpIntegrator)
 
     def getRelaxationIntegrator(self: Any) -> openmm.Integrator:
         """The integrator that relaxes after each jump, with all the methods of its own class."""
@@ -349,11 +354,7 @@ class _Force:
         OpenMMException
             if it is another Force
         """
-        if isinstance(force, api.LearnedForce):
-            return force
-        learned = api.LearnedForce._cast(force)
-        learned._owner = force  # lives as long as its user
-        return learned
+        return _find_behind(force, api.LearnedForce)
 
     def __reduce__(self: Any) -> tuple[Any, ...]:
         return _restore_force, (self._serialize(),)
